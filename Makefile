@@ -1,0 +1,51 @@
+# Each target makes its own virtual environment and installs all it needs.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+JOBS   ?= 2
+
+C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
+
+.PHONY: help test quick lint format demo bench docs clean
+
+help: ## Say what each target does
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+
+# Remade when the dependencies change.
+$(VENV): $(VENV)/.installed
+$(VENV)/.installed: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -c 'import sys; sys.exit(sys.version_info < (3, 10) and "Python 3.10 or newer is needed: make PYTHON=python3.12 ...")'
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[all,dev]'
+	touch $@
+
+test: $(VENV)/.installed ## Run every test
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+quick: $(VENV)/.installed ## Run the tests that need neither a foreign runtime nor a tool
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not (oracle or emulator or toolchain or keras or slow or e2e or browser)'
+
+lint: $(VENV)/.installed ## Check format, style, types and the direction of imports
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(if $(C_SOURCES),$(BIN)/clang-format --dry-run --Werror $(C_SOURCES))
+
+format: $(VENV)/.installed ## Format Python and C
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+	$(if $(C_SOURCES),$(BIN)/clang-format -i $(C_SOURCES))
+
+demo: $(VENV)/.installed ## Train, squeeze, compile and emulate a small network on real data
+	$(BIN)/smidgen demo
+
+bench: $(VENV)/.installed ## Measure the figures kept in benchmarks/
+	$(BIN)/python -m benchmarks
+
+docs: $(VENV)/.installed ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+clean: ## Remove what the other targets made, but for the virtual environment
+	rm -rf build dist site out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
