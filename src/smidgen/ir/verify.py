@@ -1,0 +1,84 @@
+"""Check that a graph is well formed. Runs before and after every pass."""
+
+from __future__ import annotations
+
+from smidgen.errors import GraphError
+from smidgen.ir.graph import Graph, Node
+from smidgen.ir.types import numpy_dtype
+
+
+def verify(graph: Graph) -> None:
+    """Check names, order, types and quantization of a graph.
+
+    Args:
+        graph: any graph.
+
+    Raises:
+        GraphError: naming the node or value and what is wrong with it.
+    """
+    defined: set[str] = set()
+    for name, value in graph.values.items():
+        if name != value.name:
+            raise GraphError(f"value {value.name!r} is filed under {name!r}")
+        if value.data is not None:
+            if value.data.shape != value.type.shape:
+                raise GraphError(
+                    f"constant {name!r} has shape {value.data.shape}, its type {value.type.shape}"
+                )
+            if value.data.dtype != numpy_dtype(value.type.dtype):
+                raise GraphError(
+                    f"constant {name!r} holds {value.data.dtype}, its type says {value.type.dtype}"
+                )
+            defined.add(name)
+        _check_channels(graph, name)
+    for name in graph.inputs:
+        if name not in graph.values:
+            raise GraphError(f"input {name!r} is not a value of the graph")
+        if name in defined:
+            raise GraphError(f"input {name!r} is also a constant or listed twice")
+        defined.add(name)
+    for node in graph.nodes:
+        _check_node(graph, node, defined)
+    for name in graph.outputs:
+        if name not in defined:
+            raise GraphError(f"output {name!r} is never computed")
+
+
+def _check_channels(graph: Graph, name: str) -> None:
+    type = graph.values[name].type
+    if type.quant is not None and type.quant.axis is not None:
+        axis = type.quant.axis
+        if not 0 <= axis < type.rank or type.shape[axis] != len(type.quant.scales):
+            raise GraphError(
+                f"value {name!r} of shape {type.shape} has {len(type.quant.scales)} scales "
+                f"on axis {axis}"
+            )
+
+
+def _check_node(graph: Graph, node: Node, defined: set[str]) -> None:
+    for name in node.inputs:
+        if name is not None and name not in defined:
+            raise GraphError(f"{node.label} reads {name!r} before it is computed")
+    inputs = graph.types(node.inputs)
+    try:
+        inferred = node.op.infer(*inputs)
+    except ValueError as error:
+        raise GraphError(f"{node.label}: {error}") from error
+    if len(inferred) != len(node.outputs):
+        raise GraphError(f"{node.label} has {len(node.outputs)} outputs, not {len(inferred)}")
+    for name, want in zip(node.outputs, inferred, strict=True):
+        if name in defined:
+            raise GraphError(f"{node.label} computes {name!r} a second time")
+        if name not in graph.values:
+            raise GraphError(f"{node.label} computes {name!r}, which has no type")
+        got = graph.type(name)
+        if (got.shape, got.dtype) != (want.shape, want.dtype):
+            raise GraphError(
+                f"{node.label}: output {name!r} is {got.dtype}{list(got.shape)}, "
+                f"its operands make it {want.dtype}{list(want.shape)}"
+            )
+        defined.add(name)
+    try:
+        node.op.check_quant(inputs, tuple(graph.type(n) for n in node.outputs))
+    except ValueError as error:
+        raise GraphError(f"{node.label}: {error}") from error
