@@ -1,0 +1,118 @@
+"""int8 rectifiers that change scale, and the plain change of scale: one or two multipliers."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smidgen.numerics.affine import activation_range
+from smidgen.numerics.requantize import quantize_multiplier, requantize
+
+
+def requantize_int8(
+    x: NDArray[np.int8],
+    input_scale: float,
+    input_zero_point: int,
+    output_scale: float,
+    output_zero_point: int,
+) -> NDArray[np.int8]:
+    """The same real numbers at another scale and zero point.
+
+    The factor is a quotient in float64, as the QUANTIZE kernel takes it.
+
+    Args:
+        x: int8 array of any shape.
+        input_scale: Of `x`.
+        input_zero_point: Of `x`.
+        output_scale: Of the result.
+        output_zero_point: Of the result.
+
+    Returns:
+        int8 array shaped like `x`.
+
+    Example:
+        >>> requantize_int8(np.array([-2, 3], np.int8), 0.5, 0, 1.0, 10).tolist()
+        [9, 12]
+    """
+    factor = float(np.float32(input_scale)) / float(np.float32(output_scale))
+    return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, -128, 127)
+
+
+def relu_int8(
+    x: NDArray[np.int8],
+    input_scale: float,
+    input_zero_point: int,
+    output_scale: float,
+    output_zero_point: int,
+) -> NDArray[np.int8]:
+    """max(x, 0), int8 in, int8 out, at another scale.
+
+    The factor is a quotient in float32, as the RELU kernel takes it.
+
+    Args:
+        x: int8 array of any shape.
+        input_scale: Of `x`.
+        input_zero_point: Of `x`.
+        output_scale: Of the result.
+        output_zero_point: Of the result.
+
+    Returns:
+        int8 array shaped like `x`.
+
+    Example:
+        >>> relu_int8(np.array([-5, 5], np.int8), 0.5, 0, 0.5, -128).tolist()
+        [-128, -123]
+    """
+    factor = float(np.float32(input_scale) / np.float32(output_scale))
+    low, high = activation_range("RELU", output_scale, output_zero_point, "int8")
+    return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, low, high)
+
+
+def leaky_relu_int8(
+    x: NDArray[np.int8],
+    alpha: float,
+    input_scale: float,
+    input_zero_point: int,
+    output_scale: float,
+    output_zero_point: int,
+) -> NDArray[np.int8]:
+    """Leaves positive numbers alone and multiplies others by alpha, int8 in, int8 out.
+
+    Args:
+        x: int8 array of any shape.
+        alpha: The slope of negative numbers, taken as float32; may itself be negative.
+        input_scale: Of `x`.
+        input_zero_point: Of `x`.
+        output_scale: Of the result.
+        output_zero_point: Of the result.
+
+    Returns:
+        int8 array shaped like `x`.
+
+    Example:
+        >>> leaky_relu_int8(np.array([-10, 10], np.int8), 0.1, 0.5, 0, 0.5, 0).tolist()
+        [-1, 10]
+    """
+    scale = np.float32(input_scale)
+    identity = float(scale / np.float32(output_scale))
+    slope = float(scale * np.float32(alpha) / np.float32(output_scale))
+    positive = _scale_and_clamp(x, input_zero_point, identity, output_zero_point, -128, 127)
+    negative = _scale_and_clamp(x, input_zero_point, slope, output_zero_point, -128, 127)
+    return np.where(x.astype(np.int32) >= input_zero_point, positive, negative)
+
+
+def _scale_and_clamp(
+    x: NDArray[np.int8],
+    input_zero_point: int,
+    factor: float,
+    output_zero_point: int,
+    low: int,
+    high: int,
+) -> NDArray[np.int8]:
+    """clamp((x - input_zero_point) * factor + output_zero_point), rounded as TFLM does."""
+    multiplier, shift = quantize_multiplier(factor)
+    # The kernels multiply by a magnitude and negate afterwards: ties mirror, they do not shift.
+    sign = -1 if multiplier < 0 else 1
+    centred = x.astype(np.int32) - input_zero_point
+    scaled = sign * requantize(centred, abs(multiplier), shift).astype(np.int64)
+    return np.clip(scaled + output_zero_point, low, high).astype(np.int8)
