@@ -1,0 +1,1 @@
+"""A file, or a live model of another framework, becomes a Graph."""
