@@ -1,0 +1,152 @@
+"""The reference interpreter: runs a graph operator by operator in numpy.
+
+Integer tensors are computed by each operator's `int_ref` (bit-exact with TFLM), float ones by its
+`float_ref`. It is the slow, obvious engine that the fast ones are compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smidgen.errors import DataError
+from smidgen.ir import Graph, Node, numpy_dtype
+
+if TYPE_CHECKING:
+    from smidgen.ops import Op
+
+Array = np.ndarray[Any, Any]
+
+
+def interpret(
+    graph: Graph,
+    inputs: Array | Sequence[Array],
+    *,
+    rounding: str = "double",
+    observe: Callable[[str, Array], None] | None = None,
+) -> list[Array]:
+    """Run n samples through a graph.
+
+    Args:
+        graph: any graph whose inputs have batch 1.
+        inputs: one array (n, ...), or one for each graph input, in the inputs' dtypes.
+        rounding: "double" (as TFLM) or "single" rounding of requantization.
+        observe: called with the name and array (n, ...) of every activation as it is computed,
+            inputs included.
+
+    Returns:
+        One array (n, ...) for each graph output.
+
+    Raises:
+        DataError: if the arrays do not fit the graph's inputs.
+
+    Example:
+        >>> from smidgen.ir import GraphBuilder, TensorType
+        >>> from smidgen.ops import get_op
+        >>> b = GraphBuilder()
+        >>> x = b.input("x", TensorType((1, 2), "float32"))
+        >>> g = b.build([b.add(get_op("ADD")(), [x, x])])
+        >>> interpret(g, np.ones((3, 2), np.float32))[0].shape
+        (3, 2)
+    """
+    arrays = check_inputs(graph, inputs)
+    count = arrays[0].shape[0] if arrays else 1
+    if count > 1 and not all(_batchable(graph, node) for node in graph.nodes):
+        return _one_by_one(graph, arrays, rounding, observe)
+    values: dict[str, Array] = dict(zip(graph.inputs, arrays, strict=True))
+    for name, array in values.items():
+        if observe is not None:
+            observe(name, array)
+    last_use = {n: i for i, node in enumerate(graph.nodes) for n in node.inputs if n is not None}
+    keep = set(graph.outputs)
+    for step, node in enumerate(graph.nodes):
+        for name, array in zip(node.outputs, _run(graph, node, values, rounding), strict=True):
+            values[name] = array
+            if observe is not None:
+                observe(name, array)
+        for operand in node.inputs:
+            if operand in values and last_use[operand] == step and operand not in keep:
+                del values[operand]
+    outputs = []
+    for name in graph.outputs:
+        data = graph.data(name)
+        outputs.append(values[name] if data is None else np.repeat(data, count, axis=0))
+    return outputs
+
+
+def _one_by_one(
+    graph: Graph,
+    arrays: list[Array],
+    rounding: str,
+    observe: Callable[[str, Array], None] | None,
+) -> list[Array]:
+    """Sample by sample, for graphs whose batch axis cannot be widened."""
+    outputs: list[list[Array]] = []
+    seen: dict[str, list[Array]] = {}
+
+    def collect(name: str, array: Array) -> None:
+        seen.setdefault(name, []).append(array)
+
+    for i in range(arrays[0].shape[0]):
+        single = [a[i : i + 1] for a in arrays]
+        watch = None if observe is None else collect
+        outputs.append(interpret(graph, single, rounding=rounding, observe=watch))
+    if observe is not None:
+        for name, parts in seen.items():
+            observe(name, np.concatenate(parts))
+    return [np.concatenate(column) for column in zip(*outputs, strict=True)]
+
+
+def _batchable(graph: Graph, node: Node) -> bool:
+    op: Op = node.op  # type: ignore[assignment]
+    types = graph.types(node.inputs)
+    dynamic = [t for n, t in zip(node.inputs, types, strict=True) if graph.data(n) is None and t]
+    if any(t.rank == 0 or t.shape[0] != 1 for t in dynamic):
+        return False
+    return op.batchable(*types)
+
+
+def _run(graph: Graph, node: Node, values: dict[str, Array], rounding: str) -> tuple[Array, ...]:
+    from smidgen.ops import NodeTypes
+
+    op: Op = node.op  # type: ignore[assignment]
+    arrays = [
+        None if n is None else values[n] if n in values else graph.data(n) for n in node.inputs
+    ]
+    outputs = tuple(graph.type(n) for n in node.outputs)
+    inputs = graph.types(node.inputs)
+    if any(t is not None and t.quant is not None for t in (*inputs, *outputs)):
+        return op.int_ref(NodeTypes(inputs, outputs), *arrays, rounding=rounding)
+    return op.float_ref(*arrays)
+
+
+def check_inputs(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
+    """One array (n, ...) for each graph input, checked.
+
+    Raises:
+        DataError: saying which input got what, and what it takes.
+    """
+    arrays = [inputs] if isinstance(inputs, np.ndarray) else list(inputs)
+    if len(arrays) != len(graph.inputs):
+        raise DataError(
+            f"{len(arrays)} arrays for {len(graph.inputs)} inputs",
+            hint=f"give one for each of {', '.join(graph.inputs)}",
+        )
+    for name, array in zip(graph.inputs, arrays, strict=True):
+        type = graph.type(name)
+        want = type.shape[1:]
+        if array.ndim != type.rank or array.shape[1:] != want or not array.shape[0]:
+            raise DataError(
+                f"array of shape {array.shape}",
+                where=f"input {name!r}",
+                hint=f"give shape (n, {', '.join(map(str, want))}) with n of at least 1",
+            )
+        if array.dtype != numpy_dtype(type.dtype):
+            raise DataError(
+                f"array of {array.dtype}", where=f"input {name!r}", hint=f"give {type.dtype}"
+            )
+    if len({a.shape[0] for a in arrays}) > 1:
+        raise DataError(f"inputs have different numbers of samples: {[len(a) for a in arrays]}")
+    return arrays

@@ -1,0 +1,108 @@
+"""Hypothesis strategies that the operators' `samples()` share. Imported by tests only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from hypothesis import strategies as st
+
+from smidgen.ir import QuantParams, TensorType
+from smidgen.ops._activation import BOUNDS
+from smidgen.ops._op import Op
+from smidgen.ops._sample import Operand, Sample
+
+
+def dtype() -> st.SearchStrategy[str]:
+    """An activation's element type; integers matter more, so they are drawn more often."""
+    return st.sampled_from(("int8", "int8", "int8", "float32"))
+
+
+def activation() -> st.SearchStrategy[str]:
+    """A fused activation."""
+    return st.sampled_from(tuple(BOUNDS))
+
+
+def rng() -> st.SearchStrategy[np.random.Generator]:
+    """A seeded generator for bulk data (drawing each element would be slow)."""
+    return st.integers(0, 2**32 - 1).map(np.random.default_rng)
+
+
+def quant(low: float = 1e-3, high: float = 1.0) -> st.SearchStrategy[QuantParams]:
+    """Per-tensor int8 parameters, extreme zero points included."""
+    zero_points = st.one_of(st.sampled_from((-128, 0, 127)), st.integers(-128, 127))
+    exponent = st.floats(float(np.log(low)), float(np.log(high)), allow_nan=False)
+    return st.builds(
+        lambda e, z: QuantParams.per_tensor(float(np.exp(e)), z), exponent, zero_points
+    )
+
+
+def kernel_size() -> st.SearchStrategy[tuple[int, int]]:
+    """Height and width of a window."""
+    return st.sampled_from(((1, 1), (3, 3), (3, 3), (1, 3), (2, 2), (5, 4), (7, 1)))
+
+
+def image_size(
+    kernel: tuple[int, int], dilation: tuple[int, int] = (1, 1)
+) -> st.SearchStrategy[tuple[int, int]]:
+    """Height and width that the dilated window fits into."""
+    low = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+    return st.tuples(st.integers(low[0], low[0] + 9), st.integers(low[1], low[1] + 9))
+
+
+def shape(min_rank: int = 1, max_rank: int = 4) -> st.SearchStrategy[tuple[int, ...]]:
+    """A shape with batch 1 first and at most a few thousand elements."""
+    dims = st.lists(st.integers(1, 13), min_size=min_rank - 1, max_size=max_rank - 1)
+    wide = st.integers(1, 67).map(lambda c: (1, c)) if min_rank <= 2 <= max_rank else st.nothing()
+    return st.one_of(dims.map(lambda d: (1, *d)), wide)
+
+
+def values(generator: np.random.Generator, type: TensorType) -> np.ndarray[Any, Any]:
+    """Data for a type: uniform with runs of extremes for integers, normal for floats."""
+    if type.dtype == "float32":
+        return generator.normal(0, 2, type.shape).astype(np.float32)
+    info = np.iinfo(type.dtype)
+    data = generator.integers(info.min, info.max, type.shape, endpoint=True)
+    extreme = generator.random(type.shape) < 0.1
+    data = np.where(extreme, generator.choice((info.min, info.max), type.shape), data)
+    return data.astype(type.dtype)
+
+
+@st.composite
+def weighted(
+    draw: st.DrawFn, op: Op, x_shape: tuple[int, ...], w_shape: tuple[int, ...], axis: int
+) -> Sample:
+    """A sample of an operator with input, weights (channels on `axis`) and an optional bias."""
+    generator, kind = draw(rng()), draw(dtype())
+    channels = w_shape[axis]
+    has_bias = draw(st.booleans())
+    if kind == "float32":
+        w = generator.normal(0, 0.3, w_shape).astype(np.float32)
+        b = generator.normal(0, 1, channels).astype(np.float32)
+        operands = [Operand(TensorType(x_shape, kind)), Operand(TensorType(w_shape, kind), w)]
+        operands += [Operand(TensorType((channels,), kind), b)] if has_bias else []
+        return Sample(op, tuple(operands))
+    x_quant, out_quant = draw(quant()), draw(quant(1e-2, 0.5))
+    per_channel = draw(st.booleans())
+    count = channels if per_channel else 1
+    # Weight scales such that outputs cover the int8 range, and now and then far too much of it.
+    fan_in = max(1, int(np.prod(w_shape)) // channels)
+    spread = generator.uniform(0.3, 3.0, count) * draw(st.sampled_from((0.1, 1.0, 1.0, 20.0)))
+    scales = out_quant.scale / x_quant.scale / np.sqrt(fan_in) / 100 * spread
+    w = generator.integers(-127, 128, w_shape).astype(np.int8)
+    w_quant = QuantParams.per_channel(scales, axis) if per_channel else QuantParams.per_tensor(
+        float(scales[0])
+    )  # fmt: skip
+    b_scales = x_quant.scale * np.asarray(w_quant.scales)
+    b_quant = (
+        QuantParams.per_channel(b_scales, 0)
+        if per_channel
+        else QuantParams.per_tensor(float(b_scales[0]))
+    )
+    b = generator.integers(-(2**15), 2**15, channels).astype(np.int32)
+    operands = [
+        Operand(TensorType(x_shape, "int8", x_quant)),
+        Operand(TensorType(w_shape, "int8", w_quant), w),
+    ]
+    operands += [Operand(TensorType((channels,), "int32", b_quant), b)] if has_bias else []
+    return Sample(op, tuple(operands), (out_quant,))

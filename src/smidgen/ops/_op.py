@@ -1,0 +1,305 @@
+"""The operator contract: one frozen dataclass per operator holds every concern it has.
+
+A file in this folder defines one operator. The class's fields are its attributes, spelled as
+LiteRT spells them; tensors are channels-last. Each method below is one *concern*. A concern that
+an operator does not have is set to `unsupported("why")`; one that is simply missing makes the
+registry refuse the class, so nothing is ever silently skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from smidgen.errors import UnsupportedModelError
+from smidgen.ir import QuantParams, TensorType
+from smidgen.ops._kernel import Kernel
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from smidgen.ops._sample import Sample
+
+Array = np.ndarray[Any, Any]
+Types = tuple["TensorType | None", ...]
+
+CONCERNS = (
+    "infer",
+    "float_ref",
+    "int_ref",
+    "quant_rule",
+    "torch_lower",
+    "tflite_read",
+    "tflite_write",
+    "tflite_version",
+    "kernels",
+    "axes",
+    "macs",
+    "samples",
+)
+
+
+class Unsupported:
+    """A concern an operator lacks; calling it raises with the reason."""
+
+    def __init__(self, why: str) -> None:
+        self.why = why
+
+    def __call__(self, *args: object, **kwargs: object) -> Any:
+        raise UnsupportedModelError(self.why)
+
+
+def unsupported(why: str) -> Any:
+    """State that an operator lacks a concern, and why (typed Any so that it can stand for one)."""
+    return Unsupported(why)
+
+
+# Until the training room exists every operator says this, in one place.
+NOT_TRAINABLE_YET = "training is not available yet: this operator has no torch lowering"
+
+
+@dataclass(frozen=True)
+class NodeTypes:
+    """Types of a node's operands and results, quantization included."""
+
+    inputs: Types
+    outputs: tuple[TensorType, ...]
+
+    def scale(self, operand: int) -> float:
+        """Per-tensor scale of input `operand` (0, 1, ...) or of output `~operand` (-1, -2, ...)."""
+        return self.quant(operand).scale
+
+    def zero_point(self, operand: int) -> int:
+        """Zero point of input `operand` or output `~operand`."""
+        return self.quant(operand).zero_point
+
+    def quant(self, operand: int) -> QuantParams:
+        """Quantization of input `operand` or output `~operand`."""
+        type = self.outputs[~operand] if operand < 0 else self.inputs[operand]
+        if type is None or type.quant is None:
+            raise ValueError(f"operand {operand} has no quantization parameters")
+        return type.quant
+
+    @property
+    def dtype(self) -> str:
+        """Element type of the first operand."""
+        assert self.inputs[0] is not None
+        return self.inputs[0].dtype
+
+
+class Role(Enum):
+    """What an operand is to quantization."""
+
+    ACTIVATION = "activation"  # per tensor, affine
+    WEIGHT = "weight"  # symmetric (zero point 0), per channel on `QuantRule.weight_axis`
+    BIAS = "bias"  # int32, scale = activation scale x weight scale, zero point 0
+    INDEX = "index"  # not quantized: shapes, axes, indices
+
+
+@dataclass(frozen=True)
+class QuantRule:
+    """How an operator's operands are quantized. Operands: inputs 0, 1, ...; outputs -1, -2, ...
+
+    Args:
+        roles: one for each input.
+        weight_axis: the output-channel axis of the weight operand; None = per tensor only.
+        ties: groups of operands that must share scale and zero point.
+        output: the fixed parameters that the runtime demands of output 0, if it does
+            (SOFTMAX: 1/256 and -128), by integer dtype.
+        outputs: role of every output (one role for all): ACTIVATION, or INDEX if never quantized.
+    """
+
+    roles: tuple[Role, ...]
+    weight_axis: int | None = None
+    ties: tuple[tuple[int, ...], ...] = ()
+    output: Mapping[str, QuantParams] | None = None
+    outputs: Role = Role.ACTIVATION
+
+
+@dataclass(frozen=True)
+class AxisRef:
+    """Where a coupled channel lies on one axis of one operand.
+
+    Channel c of the coupling occupies, on `axis` of `operand`, the positions
+    `offset + c * repeat + r + k * period` for r < repeat and k < tiles.
+
+    Args:
+        operand: input 0, 1, ... or output -1, -2, ...
+        axis: axis of that operand.
+        offset: first position (concatenation).
+        repeat: consecutive positions per channel (depth multiplier).
+        period: distance between repetitions of the whole channel list (flatten over H x W).
+        tiles: number of those repetitions.
+    """
+
+    operand: int
+    axis: int
+    offset: int = 0
+    repeat: int = 1
+    period: int = 0
+    tiles: int = 1
+
+    def positions(self, channel: int) -> list[int]:
+        """The positions that `channel` occupies."""
+        first = self.offset + channel * self.repeat
+        return [first + r + k * self.period for k in range(self.tiles) for r in range(self.repeat)]
+
+
+@dataclass(frozen=True)
+class Coupling:
+    """Axes that shrink together: removing channel c removes its positions from every member.
+
+    Args:
+        size: number of channels.
+        members: where the channels lie.
+        source: whether the node *makes* these channels (a convolution's outputs), so that each
+            can be removed on its own; otherwise they only pass through or are consumed.
+    """
+
+    size: int
+    members: tuple[AxisRef, ...]
+    source: bool = False
+
+
+@dataclass(frozen=True)
+class TfliteNode:
+    """One operator of a `.tflite` file as `tflite_read` sees it.
+
+    Args:
+        options: fields of the builtin options table, enums by their schema names
+            (`{"padding": "SAME", "fused_activation_function": "RELU6", ...}`), defaults filled in.
+        types: operand types, None for an operand left out (-1 in the file).
+        constants: arrays of constant operands, None otherwise.
+        outputs: result types.
+    """
+
+    options: Mapping[str, Any]
+    types: Types
+    constants: tuple[Array | None, ...]
+    outputs: tuple[TensorType, ...]
+
+    def constant(self, operand: int, what: str) -> Array:
+        """The array of an operand that must be constant.
+
+        Raises:
+            UnsupportedModelError: if it is computed at run time.
+        """
+        data = self.constants[operand] if operand < len(self.constants) else None
+        if data is None:
+            raise UnsupportedModelError(
+                f"operand {operand} ({what}) is computed at run time",
+                hint=f"make {what} a constant when exporting the model",
+            )
+        return data
+
+
+@dataclass(frozen=True)
+class TfliteOp:
+    """One operator as `tflite_write` wants it in the file.
+
+    Args:
+        options: the builtin options table's name, such as "Conv2DOptions"; "" for none.
+        fields: its fields, enums by their schema names.
+        operands: for each operand in the file, the index of the IR operand, an array that becomes
+            a constant tensor (attributes that the file keeps as tensors), or None (left out).
+    """
+
+    options: str
+    fields: Mapping[str, Any]
+    operands: tuple[int | Array | None, ...]
+
+
+class Op:
+    """Base of every operator; subclasses are frozen dataclasses. See the module docstring."""
+
+    name: ClassVar[str]
+    kernels: ClassVar[tuple[Kernel, ...]]
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        """Output shapes and dtypes (quantization is set by whoever makes the node).
+
+        Raises:
+            ValueError: saying which operand does not fit and how.
+        """
+        raise NotImplementedError
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        """Float meaning, float32 in and out. Axis 0 may be any multiple n of the typed batch."""
+        raise NotImplementedError
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        """Integer meaning, bit-exact with TFLM. Axis 0 may be widened as in `float_ref`."""
+        raise NotImplementedError
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        """Which operands share scales, where the channel axis is, what the output must be."""
+        raise NotImplementedError
+
+    def torch_lower(self, *tensors: Any) -> Any:
+        """The same operator on torch tensors, channels last."""
+        raise NotImplementedError
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        """The operator and, for each IR operand, its index among the file's operands."""
+        raise NotImplementedError
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        """Options and operands for the file."""
+        raise NotImplementedError
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        """The operator version that the runtime needs for these types."""
+        raise NotImplementedError
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        """Axes that shrink together when channels are removed; () if nothing may shrink."""
+        raise NotImplementedError
+
+    def macs(self, *types: TensorType | None) -> int:
+        """Multiply-accumulates of one inference, batch 1."""
+        raise NotImplementedError
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        """Valid attributes, types, quantization and constants, for the test matrix."""
+        raise NotImplementedError
+
+    # -- shared behaviour, not concerns -------------------------------------------------------
+
+    def batchable(self, *types: TensorType | None) -> bool:
+        """Whether axis 0 of the operands may be widened to run many samples at once."""
+        return True
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        """Raise ValueError when a quantized node breaks its own `quant_rule`."""
+        rule = self.quant_rule(*inputs)
+        integer = ("int8", "uint8", "int16", "int4")
+        for i, (role, type) in enumerate(zip(rule.roles, inputs, strict=False)):
+            if type is None or type.dtype not in integer or role is Role.INDEX:
+                continue
+            if type.quant is None:
+                raise ValueError(f"operand {i} is {type.dtype} without a scale")
+            if role is Role.ACTIVATION and type.quant.axis is not None:
+                raise ValueError(f"operand {i} is an activation with per-channel scales")
+            if role is Role.WEIGHT and any(type.quant.zero_points):
+                raise ValueError(f"operand {i} is a weight with a zero point other than 0")
+        for i, type in enumerate(outputs):
+            if rule.outputs is Role.ACTIVATION and type.dtype in integer:
+                if type.quant is None or type.quant.axis is not None:
+                    raise ValueError(f"output {i} is {type.dtype} without a per-tensor scale")
+                want = (rule.output or {}).get(type.dtype)
+                if want is not None and i == 0 and type.quant != want:
+                    raise ValueError(f"output must have {want}, not {type.quant}")
+        for tie in rule.ties:
+            members = [(outputs[~i] if i < 0 else inputs[i]) for i in tie]
+            quants = {t.quant for t in members if t is not None and t.dtype in integer}
+            if len(quants) > 1:
+                where = ", ".join(f"output {~i}" if i < 0 else f"operand {i}" for i in tie)
+                raise ValueError(f"{where} must share one scale and zero point")

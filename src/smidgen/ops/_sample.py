@@ -1,0 +1,57 @@
+"""One valid use of an operator, as `Op.samples()` draws it, and the graph that consists of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
+
+if TYPE_CHECKING:
+    from smidgen.ops._op import Op
+
+
+@dataclass(frozen=True, eq=False)
+class Operand:
+    """An operand: a type, and an array when it is constant."""
+
+    type: TensorType
+    data: np.ndarray[Any, Any] | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """An operator with operands that it accepts.
+
+    Args:
+        op: the operator.
+        operands: None for one left out.
+        quant: quantization of each output, None for float.
+    """
+
+    op: Op
+    operands: tuple[Operand | None, ...]
+    quant: tuple[QuantParams | None, ...] = (None,)
+
+    def graph(self) -> Graph:
+        """A graph of this one node; operands that are not constant become its inputs."""
+        builder = GraphBuilder(self.op.name.lower())
+        names: list[str | None] = []
+        for i, operand in enumerate(self.operands):
+            if operand is None:
+                names.append(None)
+            elif operand.data is None:
+                names.append(builder.input(f"x{i}", operand.type))
+            else:
+                names.append(
+                    builder.constant(
+                        operand.data,
+                        name=f"c{i}",
+                        quant=operand.type.quant,
+                        dtype=operand.type.dtype,
+                    )
+                )
+        outputs = builder.add_multi(self.op, names, quant=self.quant)
+        return builder.build(list(outputs))

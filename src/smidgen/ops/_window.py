@@ -1,0 +1,101 @@
+"""Arithmetic shared by the operators that slide a window over an image (convolutions, pools)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+PADDINGS = ("SAME", "VALID")
+
+
+def output_size(size: int, kernel: int, stride: int, dilation: int, padding: str) -> int:
+    """Positions of a window along one axis, as LiteRT counts them.
+
+    Raises:
+        ValueError: if the window does not fit or the padding is unknown.
+    """
+    if padding == "SAME":
+        return -(-size // stride)
+    if padding != "VALID":
+        raise ValueError(f"padding {padding!r} is not one of {', '.join(PADDINGS)}")
+    extent = (kernel - 1) * dilation + 1
+    if extent > size:
+        raise ValueError(f"a window of {extent} does not fit into {size} without padding")
+    return (size - extent) // stride + 1
+
+
+def pad_before(size: int, out: int, kernel: int, stride: int, dilation: int) -> int:
+    """Padding before the first element (the smaller half when the total is odd)."""
+    return pad_total(size, out, kernel, stride, dilation) // 2
+
+
+def pad_total(size: int, out: int, kernel: int, stride: int, dilation: int) -> int:
+    """Padding along one axis so that `out` windows fit."""
+    extent = (kernel - 1) * dilation + 1
+    return max(0, (out - 1) * stride + extent - size)
+
+
+def pad_image(
+    x: np.ndarray,
+    out_hw: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+    value: float,
+) -> np.ndarray:
+    """The image (n, h, w, c) with the border that `out_hw` windows need, filled with `value`."""
+    pads = []
+    for i in (0, 1):
+        size = x.shape[1 + i]
+        total = pad_total(size, out_hw[i], kernel[i], stride[i], dilation[i])
+        before = total // 2
+        pads.append((before, total - before))
+    if not any(p for pair in pads for p in pair):
+        return x
+    return np.pad(x, ((0, 0), *pads, (0, 0)), constant_values=value)
+
+
+def taps(
+    padded: np.ndarray,
+    out_hw: tuple[int, int],
+    kernel: tuple[int, int],
+    stride: tuple[int, int],
+    dilation: tuple[int, int],
+) -> list[tuple[int, int, np.ndarray]]:
+    """For each position (ky, kx) of the window, the view (n, out_h, out_w, c) that it reads."""
+    views = []
+    for ky in range(kernel[0]):
+        for kx in range(kernel[1]):
+            y, x = ky * dilation[0], kx * dilation[1]
+            rows = slice(y, y + (out_hw[0] - 1) * stride[0] + 1, stride[0])
+            cols = slice(x, x + (out_hw[1] - 1) * stride[1] + 1, stride[1])
+            views.append((ky, kx, padded[:, rows, cols, :]))
+    return views
+
+
+def window_lead(
+    in_shape: tuple[int, ...],
+    out_shape: tuple[int, ...],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+    itemsize: int,
+) -> int:
+    """Safe overlap of a kernel that computes output pixels in order, reading each window fully.
+
+    Args:
+        in_shape, out_shape: (1, h, w, c).
+        stride: (h, w).
+        pad: padding (top, left).
+        itemsize: bytes of one element.
+
+    Returns:
+        Lead bytes: with the output starting at least so far below the input, no byte is written
+        that a later (or the same) pixel still reads. Source: diagonal memory optimization.
+    """
+    _, in_h, in_w, in_c = in_shape
+    _, out_h, out_w, out_c = out_shape
+    y = np.clip(np.arange(out_h) * stride[0] - pad[0], 0, in_h - 1)
+    x = np.clip(np.arange(out_w) * stride[1] - pad[1], 0, in_w - 1)
+    first = ((y[:, None] * in_w + x[None, :]) * in_c).ravel()
+    needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
+    written = np.arange(1, out_h * out_w + 1) * out_c
+    return max(0, int((written - needed).max()) * itemsize)

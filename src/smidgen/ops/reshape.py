@@ -1,0 +1,126 @@
+"""RESHAPE: the same elements in the same order under another shape. Costs nothing on a device."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.ops._kernel import Kernel
+from smidgen.ops._op import (
+    NOT_TRAINABLE_YET,
+    AxisRef,
+    Coupling,
+    NodeTypes,
+    Op,
+    QuantRule,
+    Role,
+    TfliteNode,
+    TfliteOp,
+    unsupported,
+)
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from smidgen.ops._sample import Sample
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Reshape(Op):
+    """The operand under `new_shape`, whose dimensions are all known."""
+
+    name: ClassVar[str] = "RESHAPE"
+
+    new_shape: tuple[int, ...] = ()
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        (x,) = types
+        assert x is not None
+        if any(d < 0 for d in self.new_shape) or math.prod(self.new_shape) != x.size:
+            raise ValueError(f"{x.shape} has {x.size} elements, which do not fill {self.new_shape}")
+        return (TensorType(self.new_shape, x.dtype),)
+
+    def batchable(self, *types: TensorType | None) -> bool:
+        (x,) = types
+        shape = self.infer(*types)[0].shape
+        return x is not None and x.rank > 0 and len(shape) > 0 and x.shape[0] == shape[0] == 1
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        if math.prod(self.new_shape) == x.size:
+            return (x.reshape(self.new_shape),)
+        return (x.reshape(x.shape[0], *self.new_shape[1:]),)  # axis 0 is a widened batch
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        return self.float_ref(*arrays)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        return cls(node.outputs[0].shape), (0,)
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        shape = np.array(types.outputs[0].shape, np.int32)
+        return TfliteOp("ReshapeOptions", {"new_shape": shape}, (0, shape))
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        return 1
+
+    kernels = (
+        Kernel("", "", guard=lambda site: None, params=lambda site: {}, arguments=(0,), alias=True),
+    )
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        (x,) = types
+        assert x is not None
+        out = self.infer(*types)[0].shape
+        if not x.shape or not out:
+            return ()
+        channels = x.shape[-1]
+        if out[-1] == channels:
+            return (Coupling(channels, (AxisRef(0, x.rank - 1), AxisRef(-1, len(out) - 1))),)
+        if channels and out[-1] == x.size // x.shape[0]:  # flatten: channels repeat at each pixel
+            tiles = out[-1] // channels
+            flat = AxisRef(-1, len(out) - 1, period=channels, tiles=tiles)
+            return (Coupling(channels, (AxisRef(0, x.rank - 1), flat)),)
+        return ()
+
+    def macs(self, *types: TensorType | None) -> int:
+        return 0
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+        from smidgen.ops._sample import Operand, Sample
+
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            shape = draw(_draw.shape())
+            kind = draw(_draw.dtype())
+            quant = draw(_draw.quant()) if kind == "int8" else None
+            size = math.prod(shape)
+            divisor = draw(st.sampled_from([d for d in range(1, size + 1) if size % d == 0]))
+            new_shape = draw(
+                st.sampled_from(
+                    ((1, size), (1, divisor, size // divisor), (divisor, size // divisor))
+                )
+            )
+            operand = Operand(TensorType(shape, kind, quant))
+            return Sample(cls(new_shape), (operand,), (quant,))
+
+        return draw_sample()
