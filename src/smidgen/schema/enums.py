@@ -29,6 +29,7 @@ ReduceWindowFunction = IntEnum(
     "ReduceWindowFunction", "UNSUPPORTED ADD MUL MINIMUM MAXIMUM ALL ANY", start=0
 )
 RngAlgorithm = IntEnum("RngAlgorithm", "DEFAULT PHILOX THREEFRY", start=0)
+StablehloPrecisionConfig = IntEnum("StablehloPrecisionConfig", "DEFAULT HIGH HIGHEST", start=0)
 StablehloComparisonDirection = IntEnum(
     "StablehloComparisonDirection",
     "STABLEHLO_COMPARISON_DIRECTION_EQ STABLEHLO_COMPARISON_DIRECTION_NE "

@@ -107,6 +107,7 @@ LAYERS = (
         keep_num_dims=BOOL,
         asymmetric_quantize_inputs=BOOL,
         quantized_bias_type=_TYPE,
+        quant_spec=BYTES,
     ),
     Table("BatchMatMulOptions", adj_x=BOOL, adj_y=BOOL, asymmetric_quantize_inputs=BOOL),
     Table("L2NormOptions", fused_activation_function=_ACTIVATION),

@@ -46,8 +46,8 @@ _STRUCTS = {
 _OFFSET_SIZE = 4
 _TEXT_UNIT = 64
 """Bytes of text that count as much as following an offset."""
-_MOST_OFFSETS = 2_000_000
-"""Ten times what the largest models need, and a few seconds of work."""
+_MOST_OFFSETS = 300_000
+"""Several times what the largest models need; 300 MB and a few seconds at the worst."""
 
 
 class _FaultError(Exception):
@@ -102,7 +102,7 @@ class _Reader:
         self.size = len(data)
         self.tables = tables
         # An honest file follows each of its offsets once, or twice where a writer shared tables.
-        self.budget = min(64 + 2 * self.size // _OFFSET_SIZE, _MOST_OFFSETS)
+        self.budget = min(4096 + 2 * self.size // _OFFSET_SIZE, _MOST_OFFSETS)
 
     def spend(self, cost: int, at: int) -> None:
         """Count work and memory, in offsets followed."""
@@ -212,14 +212,15 @@ class _Reader:
 
     def vector_of_tables(self, table: Table, at: int) -> list[Record]:
         """Return the tables that the vector of offsets at ``at`` points to."""
-        records: list[Record] = []
+        return [self.item(table, at, index) for index in range(self.length(at, 4))]
+
+    def item(self, table: Table, at: int, index: int) -> Record:
+        """Return one of the tables that the vector of offsets at ``at`` points to."""
         try:
-            for index in range(self.length(at, 4)):
-                records.append(self.table(table, self.follow(at + 4 + 4 * index)))
+            return self.table(table, self.follow(at + 4 + 4 * index))
         except _FaultError as fault:
-            fault.path.append(f"[{len(records)}]")
+            fault.path.append(f"[{index}]")
             raise
-        return records
 
     def union(
         self, kind: Union, index: int, at: int, slots: tuple[int, ...], inline_size: int

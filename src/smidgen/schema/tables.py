@@ -16,6 +16,7 @@ from smidgen.schema.fields import (
     BOOL,
     BOOLS,
     BYTES,
+    DEPRECATED,
     FLOATS,
     INT8,
     INT32,
@@ -94,6 +95,7 @@ _MODEL = (
         inputs=Refs("TensorMap"),
         outputs=Refs("TensorMap"),
         signature_key=STRING,
+        key=DEPRECATED,
         subgraph_index=UINT32,
     ),
 )
@@ -123,7 +125,13 @@ _TENSOR = (
         quantized_dimension=INT32,
     ),
     Table("CustomQuantization", custom=Vector("<u1", 16)),
-    Table("BlockwiseQuantization", scales=INT32, zero_points=INT32, block_size=INT32),
+    Table(
+        "BlockwiseQuantization",
+        scales=INT32,
+        zero_points=INT32,
+        block_size=INT32,
+        block_shape=INT32S,
+    ),
     Table(
         "MultiAxisQuantization",
         scales=INT32,
