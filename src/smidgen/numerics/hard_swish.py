@@ -36,19 +36,17 @@ def hard_swish_int8(
         >>> hard_swish_int8(np.array([-64, 0, 16, 64], np.int8), 0.0625, 0, 0.0625, 0).tolist()
         [0, 0, 11, 64]
     """
-    # The 8-bit input sits in the high bits of an int16, hence the scale's 1/128. All float32.
-    hires_scale = np.float32(input_scale) * np.float32(1.0 / 128.0)
+    # The 8-bit input sits in the high bits of an int16, hence the scale's 1/128.
+    hires_scale = float(np.float32(input_scale)) / 128.0
     output_multiplier, output_shift = _quantize_multiplier_int16(
-        float(hires_scale / np.float32(output_scale))
+        hires_scale / float(np.float32(output_scale))
     )
     if output_shift > 0:
         raise ValueError(
             f"output scale {output_scale} is below 1/128 of the input's, {input_scale}"
         )
     # On this scale the real value 3 is 2^15: one beyond the largest int16.
-    reluish_multiplier, reluish_shift = _quantize_multiplier_int16(
-        float(hires_scale / np.float32(3.0 / 32768.0))
-    )
+    reluish_multiplier, reluish_shift = _quantize_multiplier_int16(hires_scale / (3.0 / 32768.0))
     hires = ((x.astype(np.int32) - input_zero_point) << 7).astype(np.int16)
     unshifted = _rounding_high_mul(hires, output_multiplier)
 

@@ -1,4 +1,9 @@
-"""int8 rectifiers that change scale, and the plain change of scale: one or two multipliers."""
+"""int8 rectifiers that change scale, and the plain change of scale: one or two multipliers.
+
+The factors are products and quotients in float64 of float32 scales, as in TensorFlow Lite Micro.
+LiteRT takes RELU's and LEAKY_RELU's in float32: where that rounds a factor onto a tie, or off
+one, its answer is one step away.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +23,6 @@ def requantize_int8(
 ) -> NDArray[np.int8]:
     """The same real numbers at another scale and zero point.
 
-    The factor is a quotient in float64, as the QUANTIZE kernel takes it.
-
     Args:
         x: int8 array of any shape.
         input_scale: Of `x`.
@@ -34,7 +37,7 @@ def requantize_int8(
         >>> requantize_int8(np.array([-2, 3], np.int8), 0.5, 0, 1.0, 10).tolist()
         [9, 12]
     """
-    factor = float(np.float32(input_scale)) / float(np.float32(output_scale))
+    factor = _float32(input_scale) / _float32(output_scale)
     return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, -128, 127)
 
 
@@ -46,8 +49,6 @@ def relu_int8(
     output_zero_point: int,
 ) -> NDArray[np.int8]:
     """max(x, 0), int8 in, int8 out, at another scale.
-
-    The factor is a quotient in float32, as the RELU kernel takes it.
 
     Args:
         x: int8 array of any shape.
@@ -63,7 +64,7 @@ def relu_int8(
         >>> relu_int8(np.array([-5, 5], np.int8), 0.5, 0, 0.5, -128).tolist()
         [-128, -123]
     """
-    factor = float(np.float32(input_scale) / np.float32(output_scale))
+    factor = _float32(input_scale) / _float32(output_scale)
     low, high = activation_range("RELU", output_scale, output_zero_point, "int8")
     return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, low, high)
 
@@ -93,12 +94,16 @@ def leaky_relu_int8(
         >>> leaky_relu_int8(np.array([-10, 10], np.int8), 0.1, 0.5, 0, 0.5, 0).tolist()
         [-1, 10]
     """
-    scale = np.float32(input_scale)
-    identity = float(scale / np.float32(output_scale))
-    slope = float(scale * np.float32(alpha) / np.float32(output_scale))
+    identity = _float32(input_scale) / _float32(output_scale)
+    slope = _float32(input_scale) * _float32(alpha) / _float32(output_scale)
     positive = _scale_and_clamp(x, input_zero_point, identity, output_zero_point, -128, 127)
     negative = _scale_and_clamp(x, input_zero_point, slope, output_zero_point, -128, 127)
     return np.where(x.astype(np.int32) >= input_zero_point, positive, negative)
+
+
+def _float32(value: float) -> float:
+    """The value that a file keeps: rounded to float32, for arithmetic in float64."""
+    return float(np.float32(value))
 
 
 def _scale_and_clamp(

@@ -6,8 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smidgen.numerics import fixed_point
-from smidgen.numerics._saturating import saturating_unary_int8
+from smidgen.numerics._saturating import MIN_INPUT_SCALE, saturating_unary_int8
 from smidgen.numerics.requantize import rounding_divide_by_pot
+
+__all__ = ["MIN_INPUT_SCALE", "OUTPUT_SCALE", "OUTPUT_ZERO_POINT", "tanh_int8"]
 
 OUTPUT_SCALE = 1.0 / 128.0
 OUTPUT_ZERO_POINT = 0
