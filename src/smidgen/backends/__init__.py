@@ -1,0 +1,1 @@
+"""What graphs are written to: `.tflite` files and C."""

@@ -1,0 +1,1 @@
+"""Graph → dependency-free C: select kernels, plan the arena, emit, link, run."""

@@ -1,0 +1,172 @@
+"""A graph as compiled C on this machine: many samples, several threads, every tensor if asked."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import tempfile
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smidgen.backends.c.arena import Arena, plan_arena
+from smidgen.backends.c.emit import Source, emit
+from smidgen.backends.c.project import write_sources
+from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.errors import SmidgenError
+from smidgen.interpreter import check_inputs
+from smidgen.ir import Graph, numpy_dtype
+from smidgen.targets.toolchain import host_compile_shared
+
+Array = np.ndarray[Any, Any]
+
+# Runs n samples one after the other; copies inputs into the arena and outputs out of it.
+_DRIVER = """
+#include "{name}.h"
+#include <string.h>
+#ifdef SM_TRACE
+#include <stddef.h>
+static uint8_t *trace_at;
+void sm_trace(int step, const void *data, size_t bytes);
+void sm_trace(int step, const void *data, size_t bytes) {{
+  (void)step;
+  memcpy(trace_at, data, bytes);
+  trace_at += bytes;
+}}
+void smidgen_trace_to(uint8_t *to);
+void smidgen_trace_to(uint8_t *to) {{ trace_at = to; }}
+#endif
+int smidgen_run(uint8_t *arena, const uint8_t *const *in, uint8_t *const *out, size_t n);
+int smidgen_run(uint8_t *arena, const uint8_t *const *in, uint8_t *const *out, size_t n) {{
+  for (size_t i = 0; i < n; ++i) {{
+{copies_in}
+    if ({name}_invoke(arena) != 0) return -1;
+{copies_out}
+  }}
+  return 0;
+}}
+"""
+
+
+class HostModel:
+    """A graph compiled to a shared library of this machine.
+
+    Args:
+        graph: a graph whose every node has a C kernel.
+        flags: compiler flags after ours; the default asks for speed on this very machine.
+        trace: also keep every tensor of the last sample that ran (see `run_traced`).
+
+    Raises:
+        UnsupportedModelError: if a node has no kernel.
+        ToolMissingError: if there is no C compiler.
+
+    Example:
+        >>> model = HostModel(graph)                         # doctest: +SKIP
+        >>> model.run(np.zeros((1000, 32, 32, 3), np.int8))  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        *,
+        flags: Sequence[str] = ("-O3", "-march=native"),
+        trace: bool = False,
+    ) -> None:
+        self.graph = graph
+        self.arena: Arena = plan_arena(graph, select_kernels(graph))
+        self.source: Source = emit(graph, self.arena, "host")
+        self._folder = tempfile.TemporaryDirectory(prefix="smidgen-")
+        folder = Path(self._folder.name)
+        write_sources(self.source, folder)
+        driver = folder / "driver.c"
+        driver.write_text(self._driver(), encoding="utf-8")
+        library = host_compile_shared(
+            [folder / f"{self.source.name}.c", driver],
+            folder / "model.so",
+            [*flags, *(["-DSM_TRACE"] if trace else [])],
+        )
+        self._library = ctypes.CDLL(str(library))
+        self._trace = trace
+
+    def _driver(self) -> str:
+        def copies(names: tuple[str, ...], row: str) -> str:
+            return "\n".join(
+                row.format(i=i, at=self.arena.offset(n), size=self.graph.type(n).bytes)
+                for i, n in enumerate(names)
+            )
+
+        return _DRIVER.format(
+            name=self.source.name,
+            copies_in=copies(
+                self.graph.inputs, "    memcpy(arena + {at}, in[{i}] + i * {size}u, {size}u);"
+            ),
+            copies_out=copies(
+                self.graph.outputs, "    memcpy(out[{i}] + i * {size}u, arena + {at}, {size}u);"
+            ),
+        )
+
+    def run(self, inputs: Array | Sequence[Array], *, threads: int | None = None) -> list[Array]:
+        """Run n samples.
+
+        Args:
+            inputs: one array (n, ...) or one for each input, in the inputs' dtypes.
+            threads: how many run side by side; by default one for each processor.
+
+        Returns:
+            One array (n, ...) for each output.
+        """
+        arrays = [np.ascontiguousarray(a) for a in check_inputs(self.graph, inputs)]
+        count = len(arrays[0]) if arrays else 1
+        outputs = [
+            np.empty((count * t.shape[0], *t.shape[1:]), numpy_dtype(t.dtype))
+            for t in self.graph.output_types
+        ]
+        workers = 1 if self._trace else max(1, min(threads or os.cpu_count() or 1, count))
+        edges = [count * i // workers for i in range(workers + 1)]
+        if workers == 1:
+            self._run_rows(arrays, outputs, 0, count)
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                jobs = [
+                    pool.submit(self._run_rows, arrays, outputs, a, b)
+                    for a, b in zip(edges, edges[1:], strict=False)
+                ]
+                for job in jobs:
+                    job.result()
+        return outputs
+
+    def _run_rows(self, inputs: list[Array], outputs: list[Array], first: int, last: int) -> None:
+        def pointers(arrays: list[Array], names: tuple[str, ...]) -> Any:
+            sizes = [self.graph.type(n).bytes for n in names]
+            addresses = [a.ctypes.data + first * s for a, s in zip(arrays, sizes, strict=True)]
+            return (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
+
+        memory = np.empty(self.arena.bytes + 16, np.uint8)
+        start = ctypes.c_void_p(-(-memory.ctypes.data // 16) * 16)
+        status = self._library.smidgen_run(
+            start,
+            pointers(inputs, self.graph.inputs),
+            pointers(outputs, self.graph.outputs),
+            ctypes.c_size_t(last - first),
+        )
+        if status != 0:
+            raise SmidgenError(f"the compiled model returned {status}")
+
+    def run_traced(self, inputs: Array | Sequence[Array]) -> dict[str, Array]:
+        """Run one sample and return every computed tensor by name, as the real arena held it."""
+        if not self._trace:
+            raise ValueError("the model was compiled without trace=True")
+        outputs = [n for step in self.arena.calls for n in step.node.outputs[:1]]
+        buffer = np.empty(sum(self.graph.type(n).bytes for n in outputs) + 16, np.uint8)
+        self._library.smidgen_trace_to(ctypes.c_void_p(buffer.ctypes.data))
+        self.run(inputs)
+        tensors, at = {}, 0
+        for name in outputs:
+            type = self.graph.type(name)
+            raw = buffer[at : at + type.bytes]
+            tensors[name] = raw.view(numpy_dtype(type.dtype)).reshape(type.shape).copy()
+            at += type.bytes
+        return tensors
