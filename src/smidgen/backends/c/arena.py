@@ -80,8 +80,8 @@ def _scratch_name(call: int) -> str:
 
 
 def _problem(graph: Graph, calls: list[Step], buffer_of: dict[str, str]) -> MemoryProblem:
-    start = {name: 0 for name in graph.inputs}
-    end = {name: 1 for name in graph.inputs}
+    start = dict.fromkeys(graph.inputs, 0)
+    end = dict.fromkeys(graph.inputs, 1)
     scratch: list[Buffer] = []
     for i, step in enumerate(calls):
         for name in step.node.outputs:

@@ -174,7 +174,7 @@ def _operands(graph: Graph, arena: Arena, call: int, constants: _Constants) -> l
         chosen = [n for n in names if n is not None and n in arena.buffer_of]
     else:
         chosen = [n for n in (names[i] for i in step.kernel.arguments) if n is not None]
-    text = []
+    text: list[str] = []
     for name in chosen:
         data = graph.data(name)
         if data is not None:
@@ -251,7 +251,9 @@ def _tensor(name: str, upper: str, what: str, value: str, graph: Graph, arena: A
 def _describe(type: TensorType) -> str:
     text = f"{type.dtype} ({', '.join(map(str, type.shape))})"
     if type.quant is not None and type.quant.axis is None:
-        text += f", real = {type.quant.scale:.9g} * (q - {type.quant.zero_point})"
+        zero_point = type.quant.zero_point
+        centred = f"(q {'-' if zero_point >= 0 else '+'} {abs(zero_point)})"
+        text += f", real = {type.quant.scale:.9g} * {centred}"
     return text
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import tempfile
 from collections.abc import Sequence
@@ -132,7 +133,7 @@ class HostModel:
             with ThreadPoolExecutor(workers) as pool:
                 jobs = [
                     pool.submit(self._run_rows, arrays, outputs, a, b)
-                    for a, b in zip(edges, edges[1:], strict=False)
+                    for a, b in itertools.pairwise(edges)
                 ]
                 for job in jobs:
                     job.result()
