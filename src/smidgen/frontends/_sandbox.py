@@ -34,7 +34,7 @@ def run_reader(module: str, path: Path, *, seconds: float, memory: int) -> IO[by
         SmidgenError: as the reader refused, or that it crashed or took too long.
     """
     command = [sys.executable, "-m", module, str(path.resolve()), str(int(seconds)), str(memory)]
-    output = tempfile.TemporaryFile()
+    output = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
     try:
         with tempfile.TemporaryFile() as complaints:
             try:

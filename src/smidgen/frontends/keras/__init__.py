@@ -1,0 +1,140 @@
+"""Keras `.keras` and `.h5` files, of Keras 2 and 3, and live Keras models → Graph.
+
+Files are read without Keras: see docs/adr/0003-keras-files-without-keras.md.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from smidgen.errors import ModelFileError, SmidgenError, ToolMissingError, UnsupportedModelError
+from smidgen.frontends._sandbox import run_reader
+from smidgen.frontends.keras.convert import refuse_unknown, roles_of, to_graph
+from smidgen.frontends.keras.spec import MALFORMED, parse_config, parse_model
+from smidgen.frontends.keras.weights import assign_h5, assign_keras, assign_lists
+from smidgen.ir import Graph
+
+__all__ = ["SUFFIXES", "from_keras_model", "is_keras_model", "load_keras"]
+
+SUFFIXES = (".keras", ".h5", ".hdf5")
+
+SECONDS = 8.0  # for a file of a few megabytes; larger ones get more
+MEMORY = 512 << 20
+
+
+def load_keras(path: str | Path) -> Graph:
+    """Load a `.keras` or `.h5` file, written by Keras 2 or 3.
+
+    Nothing in the file is executed and Keras need not be installed. The file is read by a process
+    of its own with limits on time and memory.
+
+    Args:
+        path: the file; its kind is told by its content.
+
+    Returns:
+        A float32 graph, channels last, with batch 1. It is named after the file.
+
+    Raises:
+        ModelFileError: if the file is missing, damaged or contradicts itself.
+        UnsupportedModelError: if it is sound but uses something that Smidgen does not have,
+            naming the layer.
+        ToolMissingError: without h5py (extra `keras`).
+
+    Example:
+        >>> graph = load_keras("resnet8.h5")              # doctest: +SKIP
+        >>> graph.type(graph.inputs[0]).shape             # doctest: +SKIP
+        (1, 32, 32, 3)
+    """
+    path = Path(path)
+    if importlib.util.find_spec("h5py") is None:
+        raise ToolMissingError("h5py", extra="keras", purpose="reading Keras files")
+    if not path.is_file():
+        raise ModelFileError("there is no such file", where=str(path))
+    size = path.stat().st_size
+    output = run_reader(
+        "smidgen.frontends.keras_reader",
+        path,
+        seconds=SECONDS + size / (20 << 20),
+        memory=MEMORY + 8 * size,
+    )
+    with output:
+        header, arrays = _received(output)
+    try:
+        model = parse_config(header["config"])
+        refuse_unknown(model)
+        if header["format"] == "keras":
+            assign_keras(model, arrays, roles_of)
+        else:
+            assign_h5(model, header["lists"], arrays, roles_of)
+        return to_graph(model, path.stem, keras2=header["version"].startswith(("1", "2")))
+    except SmidgenError as error:
+        error.where = f"{path.name}: {error.where}" if error.where else path.name
+        raise
+    except (*MALFORMED, RecursionError) as error:
+        raise ModelFileError(
+            f"its model configuration is not what Keras writes ({type(error).__name__}: {error})",
+            where=path.name,
+            hint="the file is probably damaged: save or download it again",
+        ) from error
+
+
+def _received(output: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """The header and the arrays by path, as `keras_reader` writes them."""
+    header = json.loads(output.read(int.from_bytes(output.read(8), "little")))
+    arrays = {
+        name: np.lib.format.read_array(output, allow_pickle=False) for name in header["arrays"]
+    }
+    return header, arrays
+
+
+def is_keras_model(source: object) -> bool:
+    """Whether `source` is a live Keras model, told without importing Keras."""
+    return any(
+        kind.__name__ == "Model" and kind.__module__.split(".")[0] in ("keras", "tf_keras")
+        for kind in type(source).__mro__
+    )
+
+
+def from_keras_model(model: Any) -> Graph:
+    """Convert a live `keras.Model`, functional or Sequential, with the weights it has now.
+
+    Args:
+        model: the model, built.
+
+    Returns:
+        A float32 graph, channels last, with batch 1. It is named after the model.
+
+    Raises:
+        UnsupportedModelError: if it is a subclassed model, or uses something that Smidgen does
+            not have, naming the layer.
+    """
+    if not model.built:
+        raise UnsupportedModelError(
+            "the model has no weights yet",
+            where=f"model {model.name!r}",
+            hint="call model.build(shape), or start it with keras.Input(shape)",
+        )
+    spec = parse_model({"class_name": type(model).__name__, "config": _config(model)})
+    refuse_unknown(spec)
+
+    def weights(path: tuple[str, ...]) -> list[np.ndarray[Any, Any]]:
+        layer = model
+        for name in path:
+            layer = layer.get_layer(name)
+        return [np.asarray(array) for array in layer.get_weights()]
+
+    assign_lists(spec, weights, roles_of)
+    keras2 = any(kind.__module__.startswith("tf_keras") for kind in type(model).__mro__)
+    return to_graph(spec, model.name, keras2)
+
+
+def _config(model: Any) -> Any:
+    try:
+        return model.get_config()
+    except NotImplementedError:
+        return {}
