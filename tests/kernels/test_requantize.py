@@ -32,15 +32,7 @@ int main(void) {
   return 0;
 }
 """
-WARNINGS = [
-    "-std=c99",
-    "-Wall",
-    "-Wextra",
-    "-Werror",
-    "-Wconversion",
-    "-Wsign-conversion",
-    "-pedantic",
-]
+WARNINGS = ["-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-pedantic"]
 
 
 def cases() -> np.ndarray:
@@ -71,7 +63,7 @@ def test_requantize_header(compiler: str, optimize: str, tmp_path: Path) -> None
     source, program = tmp_path / "harness.c", tmp_path / "harness"
     source.write_text(HARNESS)
     sanitize = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
-    command = [compiler, optimize, *WARNINGS, *sanitize, f"-I{KERNELS}"]
+    command = [compiler, optimize, "-std=c99", *WARNINGS, *sanitize, f"-I{KERNELS}"]
     subprocess.run([*command, str(source), "-o", str(program)], check=True)
     triples = cases()
     done = subprocess.run([str(program)], input=triples.tobytes(), capture_output=True, check=True)

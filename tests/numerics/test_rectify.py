@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smidgen.numerics.rectify import leaky_relu_int8, relu_int8, requantize_int8
+from smidgen.numerics.rectify import leaky_relu_int8, relu_int8, rescale
 from tests.numerics.single_op import run
 
 EVERY = np.arange(-128, 128).astype(np.int8)
@@ -26,7 +26,7 @@ def test_rectifiers_are_near_the_real_ones(
         want = np.clip(real / output_scale + output_zero_point, -128, 127)
         return float(np.abs(got - want).max())
 
-    assert far(requantize_int8(EVERY, *quants), x) <= 0.76
+    assert far(rescale(EVERY, *quants), x) <= 0.76
     assert far(relu_int8(EVERY, *quants), np.maximum(x, 0)) <= 0.76
     leaky = leaky_relu_int8(EVERY, -0.3, *quants)
     assert far(leaky, np.where(x > 0, x, -0.3 * x)) <= 0.76
@@ -41,7 +41,7 @@ def test_a_negative_slope_mirrors_its_ties() -> None:
 
 
 def test_the_same_scale_changes_nothing() -> None:
-    np.testing.assert_array_equal(requantize_int8(EVERY, 0.3, 7, 0.3, 7), EVERY)
+    np.testing.assert_array_equal(rescale(EVERY, 0.3, 7, 0.3, 7), EVERY)
     np.testing.assert_array_equal(relu_int8(EVERY, 0.3, 7, 0.3, 7), np.maximum(EVERY, 7))
     np.testing.assert_array_equal(leaky_relu_int8(EVERY, 1.0, 0.3, 7, 0.3, 7), EVERY)
 
@@ -60,7 +60,7 @@ def test_rectifiers_as_tflm() -> None:
         out = (float(np.float32(scale * 2.0**ratio)), output_zero_point)
         note = f"{q} {out}"
         want = run("QUANTIZE", EVERY, q, "int8", out)
-        np.testing.assert_array_equal(requantize_int8(EVERY, *q, *out), want, note)
+        np.testing.assert_array_equal(rescale(EVERY, *q, *out), want, note)
         want = run("RELU", EVERY, q, "int8", out)
         np.testing.assert_array_equal(relu_int8(EVERY, *q, *out), want, note)
         alpha = float(rng.choice([0.1, 0.01, 0.3, -0.5, 1.5, 0.0, -1.0, 1.0, rng.normal()]))
@@ -79,8 +79,8 @@ def test_factors_are_taken_in_float64_as_tflm() -> None:
         tie = (rng.integers(0, 60) + 0.5) / rng.integers(3, 128)
         scale = np.float32(tie * float(output_scale))
         q, out = (float(scale), 0), (float(output_scale), 0)
-        in_float32 = requantize_int8(EVERY, float(scale / output_scale), 0, 1.0, 0)
-        if np.array_equal(in_float32, requantize_int8(EVERY, *q, *out)):
+        in_float32 = rescale(EVERY, float(scale / output_scale), 0, 1.0, 0)
+        if np.array_equal(in_float32, rescale(EVERY, *q, *out)):
             continue
         told_apart += 1
         want = run("RELU", EVERY, q, "int8", out)
@@ -89,3 +89,30 @@ def test_factors_are_taken_in_float64_as_tflm() -> None:
         want = run("LEAKY_RELU", EVERY, q, "int8", out, ("LeakyReluOptions", {"alpha": alpha}))
         np.testing.assert_array_equal(leaky_relu_int8(EVERY, alpha, *q, *out), want)
     assert told_apart > 50
+
+
+def test_rescale_to_other_dtypes() -> None:
+    """uint8 is int8 with another zero point; int16 does not clamp where int8 does."""
+    unsigned = np.arange(256).astype(np.uint8)
+    signed = rescale(unsigned, 0.1, 128, 0.1, 0)
+    np.testing.assert_array_equal(signed, EVERY)
+    np.testing.assert_array_equal(rescale(EVERY, 0.1, 0, 0.1, 128, "uint8"), unsigned)
+    wide = rescale(EVERY, 1.0, 0, 0.01, 0, "int16")
+    assert wide.dtype == np.int16
+    np.testing.assert_array_equal(wide, EVERY.astype(np.int16) * 100)
+
+
+@pytest.mark.oracle
+def test_rescale_to_and_from_uint8_as_tflm() -> None:
+    rng = np.random.default_rng(6)
+    unsigned = np.arange(256).astype(np.uint8)
+    for _ in range(60):
+        scale = float(np.float32(2.0 ** rng.uniform(-20, 8)))
+        output_scale = float(np.float32(scale * 2.0 ** rng.integers(-7, 8)))
+        small, large = int(rng.integers(-128, 128)), int(rng.integers(0, 256))
+        want = run("QUANTIZE", unsigned, (scale, large), "int8", (output_scale, small))
+        got = rescale(unsigned, scale, large, output_scale, small)
+        np.testing.assert_array_equal(got, want)
+        want = run("QUANTIZE", EVERY, (scale, small), "uint8", (output_scale, large))
+        got = rescale(EVERY, scale, small, output_scale, large, "uint8")
+        np.testing.assert_array_equal(got, want)

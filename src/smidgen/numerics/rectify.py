@@ -1,4 +1,4 @@
-"""int8 rectifiers that change scale, and the plain change of scale: one or two multipliers.
+"""Rectifiers that change scale, and the plain change of scale: one or two multipliers.
 
 The factors are products and quotients in float64 of float32 scales, as in TensorFlow Lite Micro.
 LiteRT takes RELU's and LEAKY_RELU's in float32: where that rounds a factor onto a tie, or off
@@ -7,38 +7,43 @@ one, its answer is one step away.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from smidgen.numerics.affine import activation_range
+from smidgen.numerics.affine import activation_range, dtype_range
 from smidgen.numerics.requantize import quantize_multiplier, requantize
 
 
-def requantize_int8(
-    x: NDArray[np.int8],
+def rescale(
+    x: NDArray[Any],
     input_scale: float,
     input_zero_point: int,
     output_scale: float,
     output_zero_point: int,
-) -> NDArray[np.int8]:
-    """The same real numbers at another scale and zero point.
+    dtype: str = "int8",
+) -> NDArray[Any]:
+    """The same real numbers at another scale and zero point, clamped to another dtype.
 
     Args:
-        x: int8 array of any shape.
+        x: int8, uint8 or int16 array of any shape.
         input_scale: Of `x`.
         input_zero_point: Of `x`.
         output_scale: Of the result.
         output_zero_point: Of the result.
+        dtype: Of the result.
 
     Returns:
-        int8 array shaped like `x`.
+        Array of `dtype`, shaped like `x`.
 
     Example:
-        >>> requantize_int8(np.array([-2, 3], np.int8), 0.5, 0, 1.0, 10).tolist()
+        >>> rescale(np.array([-2, 3], np.int8), 0.5, 0, 1.0, 10).tolist()
         [9, 12]
     """
     factor = _float32(input_scale) / _float32(output_scale)
-    return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, -128, 127)
+    bounds = dtype_range(dtype)
+    return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, *bounds).astype(dtype)
 
 
 def relu_int8(
@@ -66,7 +71,8 @@ def relu_int8(
     """
     factor = _float32(input_scale) / _float32(output_scale)
     low, high = activation_range("RELU", output_scale, output_zero_point, "int8")
-    return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, low, high)
+    clamped = _scale_and_clamp(x, input_zero_point, factor, output_zero_point, low, high)
+    return clamped.astype(np.int8)
 
 
 def leaky_relu_int8(
@@ -98,7 +104,7 @@ def leaky_relu_int8(
     slope = _float32(input_scale) * _float32(alpha) / _float32(output_scale)
     positive = _scale_and_clamp(x, input_zero_point, identity, output_zero_point, -128, 127)
     negative = _scale_and_clamp(x, input_zero_point, slope, output_zero_point, -128, 127)
-    return np.where(x.astype(np.int32) >= input_zero_point, positive, negative)
+    return np.where(x.astype(np.int64) >= input_zero_point, positive, negative).astype(np.int8)
 
 
 def _float32(value: float) -> float:
@@ -107,17 +113,18 @@ def _float32(value: float) -> float:
 
 
 def _scale_and_clamp(
-    x: NDArray[np.int8],
+    x: NDArray[Any],
     input_zero_point: int,
     factor: float,
     output_zero_point: int,
     low: int,
     high: int,
-) -> NDArray[np.int8]:
+) -> NDArray[np.int64]:
     """clamp((x - input_zero_point) * factor + output_zero_point), rounded as TFLM does."""
     multiplier, shift = quantize_multiplier(factor)
     # The kernels multiply by a magnitude and negate afterwards: ties mirror, they do not shift.
     sign = -1 if multiplier < 0 else 1
-    centred = x.astype(np.int32) - input_zero_point
+    centred = x.astype(np.int64) - input_zero_point
     scaled = sign * requantize(centred, abs(multiplier), shift).astype(np.int64)
-    return np.clip(scaled + output_zero_point, low, high).astype(np.int8)
+    clamped: NDArray[np.int64] = np.clip(scaled + output_zero_point, low, high)
+    return clamped
