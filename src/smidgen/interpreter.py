@@ -6,7 +6,7 @@ Integer tensors are computed by each operator's `int_ref` (bit-exact with TFLM),
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,7 +53,7 @@ def interpret(
     """
     arrays = check_inputs(graph, inputs)
     count = arrays[0].shape[0] if arrays else 1
-    if count > 1 and not all(_batchable(graph, node) for node in graph.nodes):
+    if count > 1 and not widens(graph):
         return _one_by_one(graph, arrays, rounding, observe)
     values: dict[str, Array] = dict(zip(graph.inputs, arrays, strict=True))
     for name, array in values.items():
@@ -62,7 +62,7 @@ def interpret(
     last_use = {n: i for i, node in enumerate(graph.nodes) for n in node.inputs if n is not None}
     keep = set(graph.outputs)
     for step, node in enumerate(graph.nodes):
-        for name, array in zip(node.outputs, _run(graph, node, values, rounding), strict=True):
+        for name, array in zip(node.outputs, run_node(graph, node, values, rounding), strict=True):
             values[name] = array
             if observe is not None:
                 observe(name, array)
@@ -99,6 +99,11 @@ def _one_by_one(
     return [np.concatenate(column) for column in zip(*outputs, strict=True)]
 
 
+def widens(graph: Graph) -> bool:
+    """Whether many samples can run at once, along axis 0 of every tensor."""
+    return all(_batchable(graph, node) for node in graph.nodes)
+
+
 def _batchable(graph: Graph, node: Node) -> bool:
     op: Op = node.op  # type: ignore[assignment]
     types = graph.types(node.inputs)
@@ -108,7 +113,20 @@ def _batchable(graph: Graph, node: Node) -> bool:
     return op.batchable(*types)
 
 
-def _run(graph: Graph, node: Node, values: dict[str, Array], rounding: str) -> tuple[Array, ...]:
+def run_node(
+    graph: Graph, node: Node, values: Mapping[str, Array], rounding: str = "double"
+) -> tuple[Array, ...]:
+    """Run one node.
+
+    Args:
+        graph: the graph it belongs to.
+        node: the node.
+        values: arrays of its operands by name; constants need not be among them.
+        rounding: as in `interpret`.
+
+    Returns:
+        One array for each output.
+    """
     from smidgen.ops import NodeTypes
 
     op: Op = node.op  # type: ignore[assignment]

@@ -1,0 +1,33 @@
+"""What the runtimes can run: read off the operators, which state it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smidgen.ir import Graph, Node
+from smidgen.ops import Role, Unsupported
+
+if TYPE_CHECKING:
+    from smidgen.ops import Op
+
+
+def why_not_int8(graph: Graph, node: Node) -> str | None:
+    """None if the node can be computed in int8, otherwise the reason it stays float."""
+    op: Op = node.op  # type: ignore[assignment]
+    for concern in (op.int_ref, op.quant_rule):
+        if isinstance(concern, Unsupported):
+            return concern.why
+    types = graph.types(node.inputs)
+    rule = op.quant_rule(*types)
+    if rule.outputs is Role.INDEX:
+        return "its result is not a quantity"
+    for role, name, type in zip(rule.roles, node.inputs, types, strict=False):
+        if type is None or role is Role.INDEX:
+            continue
+        if type.dtype != "float32":
+            return f"operand {name!r} is {type.dtype}"
+        if role in (Role.WEIGHT, Role.BIAS) and graph.data(name) is None:
+            return f"its {role.value} {name!r} is computed at run time"
+    if any(graph.type(n).dtype != "float32" for n in node.outputs):
+        return "its result is not float32"
+    return None
