@@ -18,6 +18,7 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import QuantParams, TensorType
 from smidgen.ops._kernel import Kernel
+from smidgen.ops._range import Range, unknown
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -276,6 +277,37 @@ class Op:
     def batchable(self, *types: TensorType | None) -> bool:
         """Whether axis 0 of the operands may be widened to run many samples at once."""
         return True
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        """Bounds of every output element, given bounds of every operand element.
+
+        A constant operand's two bounds are one array. The bounds must hold for whichever
+        rounding a runtime uses, and two equal bounds must mean that each runtime computes that
+        very number. The answer that is always sound is that nothing is known.
+
+        Returns:
+            For each output, arrays (low, high) of its shape and dtype.
+        """
+        return tuple(unknown(type) for type in types.outputs)
+
+    def contribution(self, types: NodeTypes, *ranges: Range | None) -> Range | None:
+        """Bounds of the sums of products that make the outputs, before the bias is added.
+
+        None unless the operator sums products of operand 0 and constant weights (operand 1) and
+        then adds a bias. Operands may be given cut down to some channels of one coupling that has
+        no output among its members: then it is what those channels alone contribute.
+
+        Returns:
+            Arrays (low, high) of the output's shape: int64, or float64 for a float operator.
+        """
+        return None
+
+    def refit(self, inputs: Types, outputs: tuple[TensorType, ...]) -> Op:
+        """The same operator after some of its coupled channels were removed (see `axes`).
+
+        Only operators whose attributes repeat a shape need to say anything.
+        """
+        return self
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         """Raise ValueError when a quantized node breaks its own `quant_rule`."""

@@ -1,0 +1,1 @@
+"""Graph to graph: rewrites that change nothing, pruning and quantization that change little."""
