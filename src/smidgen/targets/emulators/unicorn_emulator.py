@@ -1,0 +1,254 @@
+"""Runs firmware on an emulated Cortex-M0+, M3, M4, M7 or M33 by way of unicorn.
+
+Example:
+    >>> elf = build_firmware(sources, include_dirs, "kws.elf", "cortex-m4")  # doctest: +SKIP
+    >>> emulator = UnicornEmulator(elf, "cortex-m4")  # doctest: +SKIP
+    >>> run = emulator.invoke([input_array.tobytes()])  # doctest: +SKIP
+    >>> np.frombuffer(run.outputs[0], np.int8), run.instructions  # doctest: +SKIP
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from smidgen.errors import EmulatorError, ToolMissingError
+from smidgen.targets.cores import get_core
+from smidgen.targets.counts import BlockCount, count_by_function
+from smidgen.targets.cycles import CycleModel
+from smidgen.targets.elf import Image
+from smidgen.targets.emulators.block_counters import attach_block_counter
+from smidgen.targets.emulators.run import EmulatorRun, StepCount, check_inputs, read_buffers
+
+_PAGE = 0x1000
+_PAINT = 0xA5
+# System control space: the CPU model keeps its own state, but start-up code writes here.
+_SYSTEM_BASE, _SYSTEM_BYTES = 0xE0000000, 0x100000
+
+
+class UnicornEmulator:
+    """One program on one emulated core, loaded and booted once, invoked as often as wanted.
+
+    Memory keeps what an inference leaves in it, as on the chip.
+
+    Args:
+        elf: A program linked by ``smidgen.targets.build_firmware``.
+        core: What it was compiled for, for example "cortex-m4".
+        timeout_seconds: Longest time one inference may take on this machine.
+        native: False to count blocks in Python, which needs no host compiler but is twenty
+            times slower.
+
+    Raises:
+        BoardError: The core is unknown.
+        EmulatorError: unicorn has no such core, or the program is not linked with the harness.
+        ToolMissingError: unicorn, pyelftools or capstone is not installed.
+    """
+
+    def __init__(
+        self,
+        elf: str | Path,
+        core: str,
+        *,
+        timeout_seconds: float = 600.0,
+        native: bool = True,
+    ) -> None:
+        try:
+            # By name: the package is only half typed.
+            unicorn: Any = import_module("unicorn")
+            arm_const: Any = import_module("unicorn.arm_const")
+        except ImportError:
+            raise ToolMissingError("unicorn", extra="emulate", purpose="emulation") from None
+        model = get_core(core).unicorn_model
+        if model is None:
+            raise EmulatorError(f"unicorn emulates no {core}", hint="use the QEMU emulator")
+        self.image = Image.load(elf)
+        self.core = core
+        self._timeout_microseconds = int(timeout_seconds * 1e6)
+        self._cycles = CycleModel(self.image, core)
+        self._inputs = read_buffers(self.image, "sm_inputs")
+        self._outputs = read_buffers(self.image, "sm_outputs")
+        self._invoke = self.image.symbol("sm_invoke").address
+        self._done = self.image.symbol("sm_done").address
+        self._trace = self.image.symbol("sm_trace").address
+        self._stack_limit = self.image.symbol("sm_stack_limit").address
+        self._stack_top = self.image.symbol("sm_stack_top").address
+        begin, end = (self.image.symbol(f"sm_harness_{edge}").address for edge in ("begin", "end"))
+        self._harness = range(begin, end)
+
+        self._registers = arm_const
+        self._error = unicorn.UcError
+        self._version = f"unicorn {unicorn.__version__}"
+        self._engine = unicorn.Uc(
+            unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS
+        )
+        self._engine.ctl_set_cpu_model(getattr(arm_const, model))
+        self._load()
+        self._counter = attach_block_counter(self._engine, native)
+        main = self.image.symbol("sm_main").address
+        self._engine.ctl_exits_enabled(True)
+        self._engine.ctl_set_exits([main, self._done, self._trace])
+        # Hooks and exits are compiled into translated blocks: drop any made before.
+        self._engine.ctl_flush_tb()
+        self._boot(main)
+
+    def _load(self) -> None:
+        """Map what the program occupies and nothing else, so that a stray access is an error."""
+        flash = [(s.address, s.address + len(s.data)) for s in self.image.load_segments]
+        ram_begin = self.image.symbol("sm_data_begin").address
+        ranges = [*flash, (ram_begin, self._stack_top)]
+        pages = {
+            page
+            for begin, end in ranges
+            for page in range(begin // _PAGE, (end + _PAGE - 1) // _PAGE)
+        }
+        for begin, end in _runs(sorted(pages)):
+            self._engine.mem_map(begin * _PAGE, (end - begin) * _PAGE)
+        self._engine.mem_map(_SYSTEM_BASE, _SYSTEM_BYTES)
+        for segment in self.image.load_segments:
+            self._engine.mem_write(segment.address, segment.data)
+
+    def _boot(self, main: int) -> None:
+        vectors = self.image.symbol("sm_vectors").address
+        stack, reset = struct.unpack("<II", self.image.read(vectors, 8))
+        self._engine.reg_write(self._registers.UC_ARM_REG_SP, stack)
+        stopped = self._execute(reset)
+        if stopped != main:
+            raise self._fault(stopped)
+        self._counter.take()
+
+    def invoke(self, inputs: Sequence[bytes], *, trace: bool = False) -> EmulatorRun:
+        """Run one inference.
+
+        Args:
+            inputs: The bytes of each input, in the order of ``sm_inputs``.
+            trace: Record every step; the program must have been built with ``SM_TRACE``.
+
+        Returns:
+            Outputs, exact instruction count, estimated cycles, stack, and the steps if traced.
+
+        Raises:
+            EmulatorError: The inputs do not fit, the program faulted, ran too long, or overran
+                its stack, or ``trace`` was asked of a program built without ``SM_TRACE``.
+        """
+        check_inputs(inputs, self._inputs)
+        for data, buffer in zip(inputs, self._inputs, strict=True):
+            self._engine.mem_write(buffer.address, data)
+        self._engine.mem_write(
+            self._stack_limit, bytes([_PAINT]) * (self._stack_top - self._stack_limit)
+        )
+        registers = self._registers
+        self._engine.reg_write(registers.UC_ARM_REG_SP, self._stack_top)
+        self._engine.reg_write(registers.UC_ARM_REG_LR, self._done | 1)
+
+        steps: list[StepCount] = []
+        blocks: list[BlockCount] = []
+        stopped = self._execute(self._invoke | 1)
+        while stopped == self._trace:
+            if trace:
+                blocks += (since := self._take())
+                steps.append(self._step(since))
+            # The call is served from here: go on behind it without running it.
+            stopped = self._execute(self._engine.reg_read(registers.UC_ARM_REG_LR))
+        if stopped != self._done:
+            raise self._fault(stopped)
+        if trace and not steps:
+            raise EmulatorError(
+                "the program reports no steps",
+                where=str(self.image.path),
+                hint="compile the model with -DSM_TRACE",
+            )
+        blocks += self._take()
+        functions = count_by_function(blocks, self.image)
+        return EmulatorRun(
+            outputs=tuple(bytes(self._engine.mem_read(b.address, b.size)) for b in self._outputs),
+            status=_signed(self._engine.reg_read(registers.UC_ARM_REG_R0)),
+            instructions=sum(functions.values()),
+            cycles_estimated=self._cycles.estimate(blocks),
+            stack_bytes=self._painted_stack(),
+            functions=functions,
+            steps=tuple(steps),
+            emulator=self._version,
+        )
+
+    def _take(self) -> list[BlockCount]:
+        return [block for block in self._counter.take() if block.address not in self._harness]
+
+    def _step(self, blocks: Sequence[BlockCount]) -> StepCount:
+        registers = self._registers
+        number, address, size = (
+            self._engine.reg_read(register)
+            for register in (
+                registers.UC_ARM_REG_R0,
+                registers.UC_ARM_REG_R1,
+                registers.UC_ARM_REG_R2,
+            )
+        )
+        return StepCount(
+            step=_signed(number),
+            instructions=sum(count_by_function(blocks, self.image).values()),
+            cycles_estimated=self._cycles.estimate(blocks),
+            tensor=bytes(self._engine.mem_read(address, size)),
+        )
+
+    def _execute(self, start: int) -> int:
+        """Run from ``start`` (Thumb bit set) to one of the exits; returns where it stopped."""
+        try:
+            self._engine.emu_start(start, 0, timeout=self._timeout_microseconds)
+        except self._error as error:
+            raise self._fault(self._engine.reg_read(self._registers.UC_ARM_REG_PC), error) from None
+        return int(self._engine.reg_read(self._registers.UC_ARM_REG_PC))
+
+    def _fault(self, address: int, error: object = "it did not return") -> EmulatorError:
+        function = self.image.function_at(address) or "no function"
+        seconds = self._timeout_microseconds / 1e6
+        return EmulatorError(
+            f"the program failed at 0x{address:08x} ({function}): {error}",
+            where=str(self.image.path),
+            hint=f"look for a stray pointer, an unaligned access or a run of over {seconds:g} s",
+        )
+
+    def _painted_stack(self) -> int:
+        stack = bytes(self._engine.mem_read(self._stack_limit, self._stack_top - self._stack_limit))
+        # Whole words: the stack pointer is always a multiple of four.
+        untouched = (len(stack) - len(stack.lstrip(bytes([_PAINT])))) // 4 * 4
+        if untouched == 0:
+            raise EmulatorError(
+                f"the stack of {len(stack)} bytes overflowed", where=str(self.image.path)
+            )
+        return len(stack) - untouched
+
+
+def run(
+    elf: str | Path, inputs: Sequence[bytes], core: str = "cortex-m4", *, trace: bool = False
+) -> EmulatorRun:
+    """Load a program and run one inference: ``UnicornEmulator`` in one call.
+
+    Args:
+        elf: A program linked by ``smidgen.targets.build_firmware``.
+        inputs: The bytes of each input, in the order of ``sm_inputs``.
+        core: What it was compiled for.
+        trace: Record every step; the program must have been built with ``SM_TRACE``.
+
+    Returns:
+        See ``UnicornEmulator.invoke``.
+    """
+    return UnicornEmulator(elf, core).invoke(inputs, trace=trace)
+
+
+def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Half-open runs of consecutive numbers in a sorted sequence."""
+    runs: list[tuple[int, int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number:
+            runs[-1] = (runs[-1][0], number + 1)
+        else:
+            runs.append((number, number + 1))
+    return runs
+
+
+def _signed(word: int) -> int:
+    """A register's 32 bits as int."""
+    return word - (1 << 32) if word & 0x80000000 else word
