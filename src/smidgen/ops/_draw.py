@@ -57,6 +57,13 @@ def shape(min_rank: int = 1, max_rank: int = 4) -> st.SearchStrategy[tuple[int, 
     return st.one_of(dims.map(lambda d: (1, *d)), wide)
 
 
+@st.composite
+def tensor(draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]]) -> TensorType:
+    """The type of an activation of one of `shapes`."""
+    kind = draw(dtype())
+    return TensorType(draw(shapes), kind, draw(quant()) if kind == "int8" else None)
+
+
 def values(generator: np.random.Generator, type: TensorType) -> np.ndarray[Any, Any]:
     """Data for a type: uniform with runs of extremes for integers, normal for floats."""
     if type.dtype == "float32":

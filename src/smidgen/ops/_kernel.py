@@ -96,6 +96,8 @@ class Kernel:
             that operand's first byte. 0 allows computing in place. Operands not named must not
             overlap the output.
         alias: the output is the operand's own bytes: no call is made (RESHAPE).
+        gather: all operands, constant ones too, are passed together as one array
+            `const void *const inputs[]`, for operators that take any number (CONCATENATION).
     """
 
     symbol: str
@@ -107,6 +109,7 @@ class Kernel:
     scratch: Callable[[Site], int] | None = None
     overlap: Callable[[Site], Mapping[int, int]] = _no_overlap
     alias: bool = False
+    gather: bool = False
 
     @property
     def struct_name(self) -> str:

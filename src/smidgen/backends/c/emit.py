@@ -170,7 +170,9 @@ def _field(value: Param, hint: str, constants: _Constants) -> str:
 def _operands(graph: Graph, arena: Arena, call: int, constants: _Constants) -> list[str]:
     step = arena.calls[call]
     names = step.node.inputs
-    if step.kernel.arguments is None:
+    if step.kernel.gather:
+        chosen = [n for n in names if n is not None]
+    elif step.kernel.arguments is None:
         chosen = [n for n in names if n is not None and n in arena.buffer_of]
     else:
         chosen = [n for n in (names[i] for i in step.kernel.arguments) if n is not None]
@@ -181,6 +183,8 @@ def _operands(graph: Graph, arena: Arena, call: int, constants: _Constants) -> l
             text.append(constants.table(data, f"operand_{call}_{len(text)}"))
         else:
             text.append(f"(const void *)(a + {arena.offset(name)})")
+    if step.kernel.gather:
+        text = [f"(const void *const[]){{{', '.join(text)}}}"]
     text += [f"(void *)(a + {arena.offset(n)})" for n in step.node.outputs]
     if step.kernel.scratch is not None:
         has_scratch = step.kernel.scratch_bytes(step.site) > 0
