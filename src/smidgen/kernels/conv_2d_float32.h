@@ -7,12 +7,12 @@
 /* Shapes are channels-last; weights are (out_c, kernel_h, kernel_w, group_in_c); bias may be NULL. */
 typedef struct {
   int32_t in_h, in_w, in_c;
-  int32_t out_h, out_w, out_c;
+  int32_t out_h, out_w;
   int32_t kernel_h, kernel_w;
-  int32_t group_in_c, group_out_c;
   int32_t stride_h, stride_w;
   int32_t dilation_h, dilation_w;
   int32_t pad_h, pad_w;
+  int32_t out_c, group_in_c, group_out_c;
   float act_min, act_max;
   const float *bias;
   const float *weights;

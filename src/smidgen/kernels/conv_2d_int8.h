@@ -10,12 +10,12 @@
  * kernel_h * kernel_w * group_in_c up to 65,000. bias may be NULL. */
 typedef struct {
   int32_t in_h, in_w, in_c;
-  int32_t out_h, out_w, out_c;
+  int32_t out_h, out_w;
   int32_t kernel_h, kernel_w;
-  int32_t group_in_c, group_out_c;
   int32_t stride_h, stride_w;
   int32_t dilation_h, dilation_w;
   int32_t pad_h, pad_w;
+  int32_t out_c, group_in_c, group_out_c;
   int32_t input_offset, output_offset;
   int32_t act_min, act_max;
   const int32_t *multiplier; /* for each output channel */

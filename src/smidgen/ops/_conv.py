@@ -2,36 +2,161 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multipliers, requantize
-from smidgen.ops._activation import int_bounds
+from smidgen.ops._activation import (
+    check_activation,
+    float_activation,
+    float_bounds,
+    int_bounds,
+    read_activation,
+)
 from smidgen.ops._kernel import Param, Site
-from smidgen.ops._op import NodeTypes, TfliteNode
+from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, Op, TfliteNode, unsupported
+from smidgen.ops._window import Window
 
 Array = np.ndarray[Any, Any]
+
+# Element types of input, weights and bias that a layer may have.
+DTYPES = (("float32", "float32", "float32"), ("int8", "int8", "int32"))
+
+
+@dataclass(frozen=True)
+class Convolution(Op):
+    """What CONV_2D and DEPTHWISE_CONV_2D have in common: the window, bias and activation.
+
+    A subclass says how products are summed (`accumulate`) and where weights keep what.
+    """
+
+    accumulator: ClassVar[str]  # a dtype in which sums of int8 products are exact, and fast
+
+    stride_h: int = 1
+    stride_w: int = 1
+    padding: str = "VALID"
+    fused_activation_function: str = "NONE"
+    dilation_h_factor: int = 1
+    dilation_w_factor: int = 1
+
+    def window(self, w: tuple[int, ...]) -> Window:
+        """The window of weights of shape `w`."""
+        stride = (self.stride_h, self.stride_w)
+        dilation = (self.dilation_h_factor, self.dilation_w_factor)
+        return Window((w[1], w[2]), stride, dilation, self.padding)
+
+    def accumulate(self, x: Array, w: Array) -> Array:
+        """Sums of products (n, out_h, out_w, out_c), in the arrays' own dtype."""
+        raise NotImplementedError
+
+    def result(self, types: tuple[TensorType | None, ...], channels: int) -> tuple[TensorType, ...]:
+        """The output's type, once the operator's own checks are done."""
+        check_activation(self.fused_activation_function)
+        x, w = image_and_weights(types)
+        check_bias(types, channels)
+        positions = self.window(w.shape).positions(x.shape)
+        return (TensorType((x.shape[0], *positions, channels), x.dtype),)
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        x, w, bias = three(arrays)
+        y = self.accumulate(x, w)
+        if bias is not None:
+            y = y + bias
+        return (float_activation(y, self.fused_activation_function).astype(np.float32),)
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        x, w, bias = three(arrays)
+        centred = x.astype(self.accumulator) - types.zero_point(0)
+        acc = self.accumulate(centred, w.astype(self.accumulator)).astype(np.int64)
+        factors = multipliers(types, acc.shape[-1])
+        return (finish_int(acc, bias, types, factors, self.fused_activation_function, rounding),)
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        o = node.options
+        op = cls(
+            o["stride_h"],
+            o["stride_w"],
+            o["padding"],
+            read_activation(o["fused_activation_function"]),
+            o["dilation_h_factor"],
+            o["dilation_w_factor"],
+        )
+        return op, operands(node)
+
+    def fields(self) -> dict[str, Any]:
+        """The fields of both operators' options in a file."""
+        return {
+            "padding": self.padding,
+            "stride_w": self.stride_w,
+            "stride_h": self.stride_h,
+            "fused_activation_function": self.fused_activation_function,
+            "dilation_w_factor": self.dilation_w_factor,
+            "dilation_h_factor": self.dilation_h_factor,
+        }
+
+
+def window_int8_params(site: Site, **own: Param) -> Mapping[str, Param]:
+    """Fields of an int8 convolution's struct: the window, the operator's `own`, the rest."""
+    op, x, w = site.op, site.input(0), site.input(1)
+    assert isinstance(op, Convolution)
+    factors = multipliers(NodeTypes(site.inputs, site.outputs), site.output.shape[3])
+    return {
+        **op.window(w.shape).params(x, site.output),
+        **own,
+        **int8_params(site, op.fused_activation_function, factors),
+    }
+
+
+def window_float_params(site: Site, **own: Param) -> Mapping[str, Param]:
+    """Fields of a float convolution's struct, as `window_int8_params`."""
+    op, x, w = site.op, site.input(0), site.input(1)
+    assert isinstance(op, Convolution)
+    return {
+        **op.window(w.shape).params(x, site.output),
+        **own,
+        **float_params(site, op.fused_activation_function),
+    }
+
+
+def window_overlap(site: Site) -> Mapping[int, int]:
+    """A convolution may write its output over the input as far as its window allows."""
+    op, x = site.op, site.input(0)
+    assert isinstance(op, Convolution)
+    return {0: op.window(site.input(1).shape).lead(x, site.output)}
 
 
 def image_and_weights(types: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
     """The first two operands of a convolution, checked to be of rank 4.
 
     Raises:
-        ValueError: if one is missing or has another rank.
+        ValueError: if one is missing, empty or of another rank.
     """
     x, w = two(types)
     for what, type in (("input", x), ("weights", w)):
         if type.rank != 4:
             raise ValueError(f"{what} must have rank 4 (channels last), got shape {type.shape}")
+        if not type.size:
+            raise ValueError(f"{what} of shape {type.shape} have no elements")
     return x, w
 
 
 def two(types: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
-    """The first two operands, which must be present."""
+    """The first two operands, which must be present and of dtypes that go together."""
     if len(types) not in (2, 3) or types[0] is None or types[1] is None:
         raise ValueError("takes an input, weights and an optional bias")
+    got = tuple(t.dtype for t in types if t is not None)
+    if not any(got == known[: len(got)] for known in DTYPES):
+        known = "; ".join(", ".join(d) for d in DTYPES)
+        raise ValueError(f"input, weights and bias are {', '.join(got)}; must be {known}")
     return types[0], types[1]
 
 
@@ -55,6 +180,15 @@ def operands(node: TfliteNode) -> tuple[int | None, ...]:
     return (0, 1, 2 if has_bias else None)
 
 
+def written(types: NodeTypes) -> tuple[int, ...]:
+    """Operands as the file has them; a bias left out is not written at all.
+
+    TFLM's DEPTHWISE_CONV_2D crashes on a -1 in its place.
+    """
+    has_bias = len(types.inputs) > 2 and types.inputs[2] is not None
+    return (0, 1, 2) if has_bias else (0, 1)
+
+
 def multipliers(types: NodeTypes, channels: int) -> tuple[Array, Array]:
     """Multiplier and shift of each output channel, int32 (channels,).
 
@@ -66,22 +200,25 @@ def multipliers(types: NodeTypes, channels: int) -> tuple[Array, Array]:
 
 
 def finish_int(
-    acc: Array, bias: Array | None, types: NodeTypes, activation: str, rounding: str
+    acc: Array,
+    bias: Array | None,
+    types: NodeTypes,
+    factors: tuple[Array, Array],
+    activation: str,
+    rounding: str,
 ) -> Array:
     """Accumulators (n, ..., channels) to the output's integers: bias, requantize, clamp."""
     if bias is not None:
         acc = acc + bias.astype(np.int64)
-    multiplier, shift = multipliers(types, acc.shape[-1])
     low, high = int_bounds(activation, types.quant(-1), types.outputs[0].dtype)
-    scaled = requantize(acc, multiplier, shift, rounding=rounding).astype(np.int64)
+    scaled = requantize(acc, *factors, rounding=rounding).astype(np.int64)
     out = np.clip(scaled + types.zero_point(-1), low, high)
     return out.astype(types.outputs[0].dtype)
 
 
-def int8_params(site: Site, activation: str, channels: int) -> dict[str, Param]:
-    """Fields that every int8 kernel with weights has, but for the weights."""
-    types = NodeTypes(site.inputs, site.outputs)
-    multiplier, shift = multipliers(types, channels)
+def int8_params(site: Site, activation: str, factors: tuple[Array, Array]) -> dict[str, Param]:
+    """The last fields of every int8 kernel with weights; `factors` are multipliers and shifts."""
+    multiplier, shift = factors
     low, high = int_bounds(activation, site.quant(-1), "int8")
     bias = site.constants[2] if len(site.constants) > 2 else None
     return {
@@ -92,7 +229,15 @@ def int8_params(site: Site, activation: str, channels: int) -> dict[str, Param]:
         "multiplier": multiplier.astype(np.int32),
         "shift": shift.astype(np.int8),
         "bias": None if bias is None else bias.astype(np.int32),
+        "weights": site.constant(1),
     }
+
+
+def float_params(site: Site, activation: str) -> dict[str, Param]:
+    """The last fields of every float kernel with weights."""
+    low, high = float_bounds(activation)
+    bias = site.constants[2] if len(site.constants) > 2 else None
+    return {"act_min": low, "act_max": high, "bias": bias, "weights": site.constant(1)}
 
 
 def int8_guard(site: Site) -> str | None:

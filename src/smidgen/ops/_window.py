@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import numpy as np
 
+from smidgen.ir import TensorType
+from smidgen.ops._kernel import Param
+
+Array = np.ndarray[Any, Any]
 PADDINGS = ("SAME", "VALID")
 
 
@@ -35,13 +42,13 @@ def pad_total(size: int, out: int, kernel: int, stride: int, dilation: int) -> i
 
 
 def pad_image(
-    x: np.ndarray,
+    x: Array,
     out_hw: tuple[int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int],
     dilation: tuple[int, int],
     value: float,
-) -> np.ndarray:
+) -> Array:
     """The image (n, h, w, c) with the border that `out_hw` windows need, filled with `value`."""
     pads = []
     for i in (0, 1):
@@ -55,12 +62,12 @@ def pad_image(
 
 
 def taps(
-    padded: np.ndarray,
+    padded: Array,
     out_hw: tuple[int, int],
     kernel: tuple[int, int],
     stride: tuple[int, int],
     dilation: tuple[int, int],
-) -> list[tuple[int, int, np.ndarray]]:
+) -> list[tuple[int, int, Array]]:
     """For each position (ky, kx) of the window, the view (n, out_h, out_w, c) that it reads."""
     views = []
     for ky in range(kernel[0]):
@@ -99,3 +106,79 @@ def window_lead(
     needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
     written = np.arange(1, out_h * out_w + 1) * out_c
     return max(0, int((written - needed).max()) * itemsize)
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window that slides over the middle axes of an image (n, h, w, c).
+
+    Args:
+        kernel, stride, dilation: (h, w), each at least 1.
+        padding: "SAME" or "VALID".
+    """
+
+    kernel: tuple[int, int]
+    stride: tuple[int, int]
+    dilation: tuple[int, int]
+    padding: str
+
+    def __post_init__(self) -> None:
+        if min(*self.kernel, *self.stride, *self.dilation) < 1:
+            raise ValueError(
+                f"kernel {self.kernel}, stride {self.stride} and dilation {self.dilation} "
+                "must all be positive"
+            )
+
+    def positions(self, image: tuple[int, ...]) -> tuple[int, int]:
+        """How many windows fit, (h, w).
+
+        Raises:
+            ValueError: if none fits or the padding is unknown.
+        """
+        h, w = (
+            output_size(
+                image[1 + i], self.kernel[i], self.stride[i], self.dilation[i], self.padding
+            )
+            for i in (0, 1)
+        )
+        return h, w
+
+    def pad(self, image: tuple[int, ...]) -> tuple[int, int]:
+        """Padding (top, left)."""
+        out = self.positions(image)
+        top, left = (
+            pad_before(image[1 + i], out[i], self.kernel[i], self.stride[i], self.dilation[i])
+            for i in (0, 1)
+        )
+        return top, left
+
+    def taps(self, x: Array, border: float) -> list[tuple[int, int, Array]]:
+        """`taps` of the image with its border filled in."""
+        out = self.positions(x.shape)
+        padded = pad_image(x, out, self.kernel, self.stride, self.dilation, border)
+        return taps(padded, out, self.kernel, self.stride, self.dilation)
+
+    def lead(self, x: TensorType, out: TensorType) -> int:
+        """`window_lead` of a kernel that computes `out` from `x`."""
+        itemsize = x.bytes // x.size
+        return window_lead(x.shape, out.shape, self.stride, self.pad(x.shape), itemsize)
+
+    def params(self, x: TensorType, out: TensorType) -> dict[str, Param]:
+        """The fields that say where windows lie, of every kernel with a window."""
+        top, left = self.pad(x.shape)
+        fields: dict[str, Param] = {
+            "in_h": x.shape[1],
+            "in_w": x.shape[2],
+            "in_c": x.shape[3],
+            "out_h": out.shape[1],
+            "out_w": out.shape[2],
+            "kernel_h": self.kernel[0],
+            "kernel_w": self.kernel[1],
+            "stride_h": self.stride[0],
+            "stride_w": self.stride[1],
+            "dilation_h": self.dilation[0],
+            "dilation_w": self.dilation[1],
+            "pad_h": top,
+            "pad_w": left,
+        }
+        return fields

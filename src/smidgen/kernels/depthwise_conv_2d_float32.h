@@ -1,0 +1,56 @@
+/* DEPTHWISE_CONV_2D, float32: any stride, dilation, padding and depth multiplier. */
+#ifndef SM_DEPTHWISE_CONV_2D_FLOAT32_H
+#define SM_DEPTHWISE_CONV_2D_FLOAT32_H
+
+#include "common.h"
+#include "window.h"
+
+/* Shapes are channels-last; weights are (kernel_h, kernel_w, in_c * depth_multiplier), and input
+ * channel c makes the outputs from c * depth_multiplier on. bias may be NULL. */
+typedef struct {
+  int32_t in_h, in_w, in_c;
+  int32_t out_h, out_w;
+  int32_t kernel_h, kernel_w;
+  int32_t stride_h, stride_w;
+  int32_t dilation_h, dilation_w;
+  int32_t pad_h, pad_w;
+  int32_t depth_multiplier;
+  float act_min, act_max;
+  const float *bias;
+  const float *weights;
+} sm_depthwise_conv_2d_float32_params;
+
+/* Pixels are computed in order and nothing before a pixel's window is read for it. */
+SM_KERNEL void sm_depthwise_conv_2d_float32(const sm_depthwise_conv_2d_float32_params *p,
+                                            const float *input, float *output) {
+  const int32_t out_c = p->in_c * p->depth_multiplier;
+  const int32_t step = p->dilation_w * p->in_c;
+  for (int32_t oy = 0; oy < p->out_h; ++oy) {
+    const int32_t y0 = oy * p->stride_h - p->pad_h;
+    const int32_t ky_begin = sm_window_begin(y0, p->dilation_h);
+    const int32_t ky_end = sm_window_end(y0, p->dilation_h, p->kernel_h, p->in_h);
+    for (int32_t ox = 0; ox < p->out_w; ++ox) {
+      const int32_t x0 = ox * p->stride_w - p->pad_w;
+      const int32_t kx_begin = sm_window_begin(x0, p->dilation_w);
+      const int32_t kx_end = sm_window_end(x0, p->dilation_w, p->kernel_w, p->in_w);
+      int32_t oc = 0;
+      for (int32_t c = 0; c < p->in_c; ++c) {
+        for (int32_t m = 0; m < p->depth_multiplier; ++m, ++oc) {
+          float acc = 0.0f;
+          for (int32_t ky = ky_begin; ky < ky_end; ++ky) {
+            const int32_t in = ((y0 + ky * p->dilation_h) * p->in_w + x0) * p->in_c + c;
+            const float *w = p->weights + ky * p->kernel_w * out_c + oc;
+            for (int32_t kx = kx_begin; kx < kx_end; ++kx) {
+              acc += input[in + kx * step] * w[kx * out_c];
+            }
+          }
+          acc += p->bias ? p->bias[oc] : 0.0f;
+          acc = acc < p->act_min ? p->act_min : acc;
+          *output++ = acc > p->act_max ? p->act_max : acc;
+        }
+      }
+    }
+  }
+}
+
+#endif

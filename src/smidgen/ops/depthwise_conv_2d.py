@@ -1,0 +1,145 @@
+"""DEPTHWISE_CONV_2D: each channel on its own. Input NHWC, weights (1, kh, kw, ci * multiplier)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from smidgen.errors import UnsupportedModelError
+from smidgen.ir import TensorType
+from smidgen.ops import _conv, _window
+from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, QuantRule, Role, TfliteNode, TfliteOp
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from smidgen.ops._sample import Sample
+
+Array = np.ndarray[Any, Any]
+
+
+def _depth_multiplier(x: TensorType, w: TensorType) -> int:
+    return w.shape[3] // x.shape[3]
+
+
+def _int8_params(site: Site) -> Mapping[str, Param]:
+    multiplier = _depth_multiplier(site.input(0), site.input(1))
+    return _conv.window_int8_params(site, depth_multiplier=multiplier)
+
+
+def _float_params(site: Site) -> Mapping[str, Param]:
+    multiplier = _depth_multiplier(site.input(0), site.input(1))
+    return _conv.window_float_params(site, depth_multiplier=multiplier)
+
+
+@dataclass(frozen=True)
+class DepthwiseConv2D(_conv.Convolution):
+    """Convolution of (n, h, w, ci) with (1, kh, kw, co), plus bias, then activation.
+
+    Input channel c alone makes the output channels from c * m on, m of them. The depth multiplier
+    m follows from the shapes: co / ci.
+    """
+
+    name: ClassVar[str] = "DEPTHWISE_CONV_2D"
+    accumulator: ClassVar[str] = "int32"
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        x, w = _conv.image_and_weights(types)
+        if w.shape[0] != 1 or w.shape[3] % x.shape[3]:
+            raise ValueError(
+                f"weights of shape {w.shape} for {x.shape[3]} input channels; "
+                "must be (1, h, w, a multiple of the channels)"
+            )
+        return self.result(types, w.shape[3])
+
+    def accumulate(self, x: Array, w: Array) -> Array:
+        window = self.window(w.shape)
+        channels = x.shape[3]
+        shape = (x.shape[0], *window.positions(x.shape), channels, w.shape[3] // channels)
+        acc = np.zeros(shape, x.dtype)
+        for ky, kx, view in window.taps(x, 0):
+            acc += view[..., None] * w[0, ky, kx].reshape(channels, -1)
+        return acc.reshape(*shape[:3], w.shape[3])
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=3)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        x, w = _conv.image_and_weights(node.types)
+        stated = node.options["depth_multiplier"]
+        if stated * x.shape[3] != w.shape[3]:
+            raise UnsupportedModelError(
+                f"depth multiplier {stated} does not make {w.shape[3]} channels of {x.shape[3]}"
+            )
+        return super().tflite_read(node)
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        x, w = _conv.image_and_weights(types.inputs)
+        fields = {**self.fields(), "depth_multiplier": _depth_multiplier(x, w)}
+        return TfliteOp("DepthwiseConv2DOptions", fields, _conv.written(types))
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        if types.dtype == "int8":
+            return 3
+        return 2 if (self.dilation_h_factor, self.dilation_w_factor) != (1, 1) else 1
+
+    kernels = (
+        Kernel(
+            "sm_depthwise_conv_2d_int8",
+            "depthwise_conv_2d_int8.h",
+            guard=_conv.int8_guard,
+            params=_int8_params,
+            arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_depthwise_conv_2d_float32",
+            "depthwise_conv_2d_float32.h",
+            guard=_conv.float_guard,
+            params=_float_params,
+            arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+    )
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        x, w = _conv.image_and_weights(types)
+        m = _depth_multiplier(x, w)
+        members = (
+            AxisRef(0, 3),
+            AxisRef(1, 3, repeat=m),
+            AxisRef(2, 0, repeat=m),
+            AxisRef(-1, 3, repeat=m),
+        )
+        return (Coupling(x.shape[3], members),)
+
+    def macs(self, *types: TensorType | None) -> int:
+        _, w = _conv.image_and_weights(types)
+        _, h, width, channels = self.infer(*types)[0].shape
+        return h * width * channels * w.shape[1] * w.shape[2]
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            multiplier = draw(st.sampled_from((1, 1, 1, 2, 3, 8)))
+            channels = draw(st.integers(1, 67 if multiplier == 1 else 9))
+            kernel = draw(_draw.kernel_size())
+            dilation = draw(st.sampled_from(((1, 1), (1, 1), (2, 1), (2, 3))))
+            stride = draw(st.sampled_from(((1, 1), (2, 2), (1, 2), (3, 1))))
+            padding = draw(st.sampled_from(_window.PADDINGS))
+            size = draw(_draw.image_size(kernel, dilation))
+            op = cls(*stride, padding, draw(_draw.activation()), *dilation)
+            weights = (1, *kernel, channels * multiplier)
+            return draw(_draw.weighted(op, (1, *size, channels), weights, axis=3))
+
+        return draw_sample()
