@@ -1,0 +1,339 @@
+"""Compile a graph for a board: the source folder, the linked ELF, its sizes, and running it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smidgen.backends.c.arena import Arena, plan_arena
+from smidgen.backends.c.emit import Source, emit
+from smidgen.backends.c.project import write_project, write_sources
+from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.errors import EmulatorError, SmidgenError
+from smidgen.interpreter import check_inputs
+from smidgen.ir import Graph, numpy_dtype
+
+if TYPE_CHECKING:
+    from smidgen.backends.c.host import HostModel
+    from smidgen.targets.board import Board
+    from smidgen.targets.elf import Footprint
+    from smidgen.targets.emulators import EmulatorRun, QemuEmulator, UnicornEmulator
+    from smidgen.targets.toolchain import Toolchain
+
+Array = np.ndarray[Any, Any]
+
+DEFAULT_BOARD = "nucleo-l4r5zi"
+
+# What `optimize` means to the compiler. Kernels are shared functions but for "speed".
+OPTIMIZE: dict[str, tuple[str, tuple[str, ...]]] = {
+    "speed": ("3", ()),
+    "balanced": ("2", ()),
+    "flash": ("s", ()),
+}
+
+
+@dataclass(frozen=True)
+class StepRun:
+    """One layer of an emulated inference.
+
+    Args:
+        layer: its label.
+        instructions: exact.
+        cycles: estimated.
+        tensor: what it computed.
+    """
+
+    layer: str
+    instructions: int
+    cycles: int | None
+    tensor: Array
+
+
+@dataclass(frozen=True)
+class Run:
+    """What running a model gave.
+
+    Args:
+        outputs: one array (n, ...) for each output.
+        on: "host" or the emulator that ran it.
+        instructions: of one inference, exact (the last sample's); None on the host.
+        cycles: of one inference, *estimated*; None on the host.
+        stack_bytes: deepest stack of any inference; None on the host.
+        steps: one for each layer of the last sample, if profiled.
+    """
+
+    outputs: list[Array]
+    on: str
+    instructions: int | None = None
+    cycles: int | None = None
+    stack_bytes: int | None = None
+    steps: tuple[StepRun, ...] = ()
+
+
+class Firmware:
+    """A graph compiled for a board. Made by `compile`.
+
+    Attributes:
+        graph: what was compiled.
+        board: what for.
+        source: the generated C.
+        arena: the planned tensor arena.
+        folder: where the sources were written, or None.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        board: Board,
+        source: Source,
+        arena: Arena,
+        *,
+        optimize: str = "balanced",
+        toolchain: Toolchain | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.graph = graph
+        self.board = board
+        self.source = source
+        self.arena = arena
+        self.optimize = optimize
+        self.folder = folder
+        self._toolchain = toolchain
+        self._work = tempfile.TemporaryDirectory(prefix="smidgen-firmware-")
+
+    @cached_property
+    def toolchain(self) -> Toolchain:
+        """The compiler that links the firmware."""
+        from smidgen.targets.toolchain import find_toolchain
+
+        return self._toolchain or find_toolchain()
+
+    @cached_property
+    def elf(self) -> Path:
+        """The linked program that is measured and emulated."""
+        return self._link("unicorn", trace=False)
+
+    def _link(self, harness: str, *, trace: bool) -> Path:
+        from smidgen.targets.firmware import build_firmware
+
+        folder = Path(self._work.name)
+        write_sources(self.source, folder)
+        (folder / "sm_model_harness.c").write_text(self._harness(), encoding="utf-8")
+        level, defines = OPTIMIZE[self.optimize]
+        name = f"{self.source.name}-{harness}{'-trace' if trace else ''}.elf"
+        return build_firmware(
+            [folder / f"{self.source.name}.c", folder / "sm_model_harness.c"],
+            [folder],
+            folder / name,
+            self.board.core,
+            toolchain=self.toolchain,
+            opt_level=level,
+            defines=[*defines, *(["SM_TRACE"] if trace else [])],
+            harness=harness,
+        )
+
+    def _harness(self) -> str:
+        name, upper = self.source.name, self.source.name.upper()
+
+        def table(values: tuple[str, ...]) -> str:
+            rows = [
+                f"{{arena + {self.arena.offset(v)}, {self.graph.type(v).bytes}}}, " for v in values
+            ]
+            return "".join(rows) + "{0, 0}"
+
+        return (
+            f'#include "sm_harness.h"\n#include "{name}.h"\n'
+            f"static uint8_t arena[{upper}_ARENA_BYTES] __attribute__((aligned(16)));\n"
+            f"SM_HARNESS_DATA const sm_buffer sm_inputs[] = {{{table(self.graph.inputs)}}};\n"
+            f"SM_HARNESS_DATA const sm_buffer sm_outputs[] = {{{table(self.graph.outputs)}}};\n"
+            f"SM_HARNESS_CODE int sm_invoke(void) {{ return {name}_invoke(arena); }}\n"
+        )
+
+    # -- sizes, measured on the linked ELF -----------------------------------------------------
+
+    @cached_property
+    def footprint(self) -> Footprint:
+        """Code, constants and static RAM of the linked ELF, in bytes."""
+        from smidgen.targets.elf import Image
+
+        return Image.load(self.elf).footprint
+
+    @property
+    def flash_bytes(self) -> int:
+        """Flash that the program takes: code, constants, vectors and initial data."""
+        return self.footprint.flash_bytes
+
+    @property
+    def code_bytes(self) -> int:
+        """Flash without the model's constants."""
+        return self.footprint.code_bytes
+
+    @property
+    def constant_bytes(self) -> int:
+        """The model's constants in flash."""
+        return self.footprint.constant_bytes
+
+    @property
+    def arena_bytes(self) -> int:
+        """The tensor arena, inputs and outputs included."""
+        return self.arena.bytes
+
+    @cached_property
+    def stack_bytes(self) -> int:
+        """Deepest stack of one inference, found by painting it in the emulator."""
+        zeros = [np.zeros(t.shape, numpy_dtype(t.dtype)) for t in self.graph.input_types]
+        run = self.run(zeros, on="emulator")
+        assert run.stack_bytes is not None
+        return run.stack_bytes
+
+    @property
+    def ram_bytes(self) -> int:
+        """Peak RAM: static data (the arena among it) plus the deepest stack."""
+        return self.footprint.static_ram_bytes + self.stack_bytes
+
+    # -- running -------------------------------------------------------------------------------
+
+    @cached_property
+    def host(self) -> HostModel:
+        """The same C compiled for this machine."""
+        from smidgen.backends.c.host import HostModel
+
+        return HostModel(self.graph)
+
+    def run(
+        self, inputs: Array | Sequence[Array], on: str = "emulator", *, profile: bool = False
+    ) -> Run:
+        """Run n samples.
+
+        Args:
+            inputs: one array (n, ...) or one for each input, in the inputs' dtypes.
+            on: "emulator" (unicorn), "qemu" or "host".
+            profile: also record every layer of the last sample (emulator only).
+
+        Returns:
+            Outputs, and for an emulator the exact instructions, estimated cycles and stack.
+
+        Raises:
+            DataError: if the arrays do not fit.
+            EmulatorError: if the firmware fails.
+            ToolMissingError: if the emulator or a compiler is not installed.
+        """
+        arrays = check_inputs(self.graph, inputs)
+        if on == "host":
+            return Run(self.host.run(arrays), "host")
+        if on not in ("emulator", "unicorn", "qemu"):
+            raise SmidgenError(f"cannot run on {on!r}", hint="use emulator, qemu or host")
+        emulator = self._emulator("qemu" if on == "qemu" else "unicorn")
+        runs = [
+            emulator.invoke([np.ascontiguousarray(a[i]).tobytes() for a in arrays])
+            for i in range(len(arrays[0]))
+        ]
+        for run in runs:
+            if run.status != 0:
+                raise EmulatorError(f"the firmware returned {run.status}")
+        steps: tuple[StepRun, ...] = ()
+        if profile:
+            steps = self.profile([a[-1:] for a in arrays])
+        return Run(
+            self._outputs(runs),
+            runs[-1].emulator,
+            runs[-1].instructions,
+            runs[-1].cycles_estimated,
+            max(r.stack_bytes for r in runs),
+            steps,
+        )
+
+    def profile(self, inputs: Sequence[Array]) -> tuple[StepRun, ...]:
+        """Every layer of one sample: exact instructions, estimated cycles, the tensor."""
+        from smidgen.targets.emulators import UnicornEmulator
+
+        traced = UnicornEmulator(self._link("unicorn", trace=True), self.board.core)
+        run = traced.invoke([np.ascontiguousarray(a[0]).tobytes() for a in inputs], trace=True)
+        steps = []
+        for count, step in zip(run.steps, self.arena.calls, strict=True):
+            type = self.graph.type(step.node.outputs[0])
+            tensor = np.frombuffer(count.tensor, numpy_dtype(type.dtype)).reshape(type.shape)
+            steps.append(
+                StepRun(step.node.label, count.instructions, count.cycles_estimated, tensor)
+            )
+        return tuple(steps)
+
+    def _emulator(self, kind: str) -> UnicornEmulator | QemuEmulator:
+        from smidgen.targets.emulators import QemuEmulator, UnicornEmulator
+
+        if kind == "qemu":
+            return QemuEmulator(self._link("qemu", trace=False), self.board.core)
+        return UnicornEmulator(self.elf, self.board.core)
+
+    def _outputs(self, runs: Sequence[EmulatorRun]) -> list[Array]:
+        outputs = []
+        for i, type in enumerate(self.graph.output_types):
+            raw = b"".join(r.outputs[i] for r in runs)
+            array = np.frombuffer(raw, numpy_dtype(type.dtype))
+            outputs.append(array.reshape(len(runs) * type.shape[0], *type.shape[1:]).copy())
+        return outputs
+
+    def fits(self) -> dict[str, int]:
+        """Bytes to spare in flash and RAM on the board; negative where it does not fit."""
+        return {
+            "flash": self.board.flash_bytes - self.flash_bytes,
+            "ram": self.board.ram_bytes - self.ram_bytes,
+        }
+
+
+def compile(
+    graph: Graph,
+    board: str | Board = DEFAULT_BOARD,
+    out: str | Path | None = None,
+    *,
+    optimize: str = "balanced",
+    name: str | None = None,
+    toolchain: str | None = None,
+) -> Firmware:
+    """Compile a graph into a dependency-free C library for a board.
+
+    Args:
+        graph: any graph whose every operator has a C kernel, int8 or float.
+        board: a board's name (see `smidgen boards`), a path to a `.toml`, or a `Board`.
+        out: the folder to write the sources into; None writes none.
+        optimize: "speed", "balanced" or "flash".
+        name: prefix of the C functions; made from the graph's name otherwise.
+        toolchain: "gcc" or "zig" for measuring; by default what this machine has.
+
+    Returns:
+        The firmware: sizes measured on the linked ELF, and `run`.
+
+    Raises:
+        UnsupportedModelError: if an operator has no C kernel.
+        BoardError: if the board is unknown.
+
+    Example:
+        >>> fw = compile(int8, board="nucleo-l4r5zi", out="firmware/")   # doctest: +SKIP
+        >>> fw.flash_bytes, fw.ram_bytes                                 # doctest: +SKIP
+    """
+    from smidgen import __version__
+    from smidgen.targets.board import Board, load_board
+    from smidgen.targets.toolchain import find_toolchain
+
+    if optimize not in OPTIMIZE:
+        raise SmidgenError(f"optimize={optimize!r}", hint=f"use one of {', '.join(OPTIMIZE)}")
+    part = board if isinstance(board, Board) else load_board(board)
+    prepared = graph.renamed(name) if name else graph
+    arena = plan_arena(prepared, select_kernels(prepared, features=_features(part)))
+    source = emit(prepared, arena, __version__)
+    folder = write_project(source, out) if out is not None else None
+    found = find_toolchain(toolchain) if toolchain else None
+    return Firmware(
+        prepared, part, source, arena, optimize=optimize, toolchain=found, folder=folder
+    )
+
+
+def _features(board: Board) -> list[str]:
+    core = board.core_info
+    return [name for name, has in (("dsp", core.dsp), ("mve", core.mve)) if has]
