@@ -1,0 +1,1 @@
+"""A Graph becomes a `.tflite` file."""
