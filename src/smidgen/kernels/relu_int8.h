@@ -1,0 +1,20 @@
+/* RELU and its kin, int8, where input and output have one scale: only the range is limited. */
+#ifndef SM_RELU_INT8_H
+#define SM_RELU_INT8_H
+
+#include "common.h"
+#include "requantize.h"
+
+typedef struct {
+  int32_t size;
+  int32_t act_min, act_max;
+} sm_relu_int8_params;
+
+/* May compute in place. */
+SM_KERNEL void sm_relu_int8(const sm_relu_int8_params *p, const int8_t *input, int8_t *output) {
+  for (int32_t i = 0; i < p->size; ++i) {
+    output[i] = (int8_t)sm_clamp(input[i], p->act_min, p->act_max);
+  }
+}
+
+#endif

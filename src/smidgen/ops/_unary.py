@@ -1,0 +1,229 @@
+"""What the operators on one tensor share: types, tables, kernels that walk all elements, samples.
+
+An int8 function of one element is a table of 256 answers, made by `smidgen.numerics`. The
+reference and the C kernel look up the same table, so there is one place that can be wrong and one
+foreign runtime to catch it. Every runtime rounds these operators twice: `rounding` is ignored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.numerics.lookup import apply_table
+from smidgen.numerics.requantize import MAX_SHIFT, quantize_multiplier
+from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._op import (
+    NOT_TRAINABLE_YET,
+    AxisRef,
+    Coupling,
+    NodeTypes,
+    Op,
+    QuantRule,
+    Role,
+    TfliteNode,
+    TfliteOp,
+    Types,
+    unsupported,
+)
+from smidgen.ops._range import Range
+from smidgen.ops._range import unary as unary_range
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from smidgen.ir import QuantParams
+    from smidgen.ops._sample import Sample
+
+Array = np.ndarray[Any, Any]
+
+
+def only(types: Types, dtypes: tuple[str, ...] = ("float32", "int8")) -> TensorType:
+    """The type of the one operand.
+
+    Raises:
+        ValueError: if there is another number of operands, or its dtype is not among `dtypes`.
+    """
+    if len(types) != 1 or types[0] is None:
+        raise ValueError(f"takes one operand, got {len(types)}")
+    if types[0].dtype not in dtypes:
+        raise ValueError(f"operand is {types[0].dtype}, which is not among {', '.join(dtypes)}")
+    return types[0]
+
+
+def one(arrays: tuple[Array | None, ...]) -> Array:
+    """The one operand's array."""
+    (x,) = arrays
+    assert x is not None
+    return x
+
+
+def guard(input_dtype: str, output_dtype: str = "") -> Callable[[Site], str | None]:
+    """A guard that looks at the element types only; one name stands for both."""
+
+    def check(site: Site) -> str | None:
+        got, want = (site.dtype, site.output.dtype), (input_dtype, output_dtype or input_dtype)
+        return None if got == want else f"it turns {want[0]} into {want[1]}, not {got[0]} {got[1]}"
+
+    return check
+
+
+def in_place(site: Site) -> Mapping[int, int]:
+    """Each element is read before it is written: the output may take the operand's place."""
+    return {0: 0}
+
+
+def types_of(site: Site) -> NodeTypes:
+    """The types that a site's tables are made from."""
+    return NodeTypes(site.inputs, site.outputs)
+
+
+def check_factor(real: float) -> None:
+    """Raise ValueError if a factor between scales is larger than the kernels can multiply by."""
+    if quantize_multiplier(real)[1] > MAX_SHIFT:
+        raise ValueError(f"the scales differ by a factor of {real:.3g}; 2^{MAX_SHIFT} is the limit")
+
+
+def float_kernel(name: str, params: Callable[[Site], Mapping[str, Param]] | None = None) -> Kernel:
+    """The kernel `sm_<name>_float32`, whose parameters are the size and those of `params`."""
+
+    def all_params(site: Site) -> Mapping[str, Param]:
+        return {"size": site.output.size, **(params(site) if params else {})}
+
+    return Kernel(
+        f"sm_{name}_float32",
+        f"{name}_float32.h",
+        guard=guard("float32"),
+        params=all_params,
+        arguments=(0,),
+        overlap=in_place,
+    )
+
+
+class Unary(Op):
+    """Base of the elementwise operators on one tensor; subclasses say what is special."""
+
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8")
+    options: ClassVar[str] = ""
+    int8_version: ClassVar[int] = 2
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        """The operand's shape and dtype."""
+        x = only(types, self.dtypes)
+        return (TensorType(x.shape, x.dtype),)
+
+    def batchable(self, *types: TensorType | None) -> bool:
+        """Whether there is an axis to widen."""
+        return only(types, self.dtypes).rank > 0
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        """What the operator makes of the values that the operand may take."""
+        return unary_range(self, types, ranges)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        """A free operand and a free result."""
+        return QuantRule((Role.ACTIVATION,))
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        """The operator without attributes."""
+        return cls(), (0,)
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        """No options."""
+        return TfliteOp(self.options, {}, (0,))
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        """Most operators know int8 since their second version."""
+        return self.int8_version if types.dtype == "int8" else 1
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        """Channels pass through."""
+        x = only(types, self.dtypes)
+        if not x.rank:
+            return ()
+        return (Coupling(x.shape[-1], (AxisRef(0, x.rank - 1), AxisRef(-1, x.rank - 1))),)
+
+    def macs(self, *types: TensorType | None) -> int:
+        """None: nothing is multiplied by weights."""
+        return 0
+
+
+class TableUnary(Unary):
+    """Base of those that turn int8 into int8 by a table."""
+
+    def table(self, types: NodeTypes) -> Array:
+        """The 256 int8 answers, by the input's bits."""
+        raise NotImplementedError
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        """Looks every element up."""
+        return (apply_table(one(arrays), self.table(types)),)
+
+    @classmethod
+    def draw_op(cls) -> SearchStrategy[Op]:
+        """The operator with any valid attributes."""
+        from hypothesis import strategies as st
+
+        return st.just(cls())
+
+    @classmethod
+    def draw_output_quant(cls, op: Op, x: QuantParams) -> SearchStrategy[QuantParams]:
+        """Any parameters of an int8 result: here those that the rule demands, or free ones."""
+        from hypothesis import strategies as st
+
+        fixed = op.quant_rule(TensorType((1,), "int8", x)).output
+        return st.just(fixed["int8"]) if fixed else draw_ratio(x, 1e-2, 1e3)
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        """Any shape; int8 at scales from tiny to huge."""
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+        from smidgen.ops._sample import Operand, Sample
+
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            op, shape = draw(cls.draw_op()), draw(_draw.shape())
+            if draw(_draw.dtype()) == "float32":
+                return Sample(op, (Operand(TensorType(shape, "float32")),))
+            quant = draw(_draw.quant(1e-5, 30.0))
+            operand = Operand(TensorType(shape, "int8", quant))
+            return Sample(op, (operand,), (draw(cls.draw_output_quant(op, quant)),))
+
+        return draw_sample()
+
+
+def draw_ratio(x: QuantParams, low: float, high: float) -> SearchStrategy[QuantParams]:
+    """Parameters whose scale is that of `x`, or between `low` and `high` times that of `x`."""
+    from hypothesis import strategies as st
+
+    from smidgen.ops import _draw
+
+    other = _draw.quant(low * x.scale, high * x.scale)
+    return st.one_of(st.just(x), other, other, other)
+
+
+def lookup_kernel(accepts: Callable[[Site], str | None] | None = None) -> Kernel:
+    """The kernel that looks each byte up in the operator's table."""
+
+    def params(site: Site) -> Mapping[str, Param]:
+        assert isinstance(site.op, TableUnary)
+        return {"size": site.output.size, "table": site.op.table(types_of(site))}
+
+    return Kernel(
+        "sm_lookup_int8",
+        "lookup_int8.h",
+        guard=accepts or guard("int8"),
+        params=params,
+        arguments=(0,),
+        overlap=in_place,
+    )

@@ -1,0 +1,79 @@
+"""RELU: max(x, 0), element by element."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.numerics.lookup import table_int8
+from smidgen.numerics.rectify import relu_int8
+from smidgen.ops._activation import float_activation, float_bounds, int_bounds
+from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._op import NodeTypes, Types
+from smidgen.ops._unary import (
+    TableUnary,
+    check_factor,
+    float_kernel,
+    guard,
+    in_place,
+    lookup_kernel,
+    one,
+)
+
+Array = np.ndarray[Any, Any]
+
+
+def _same_scale_guard(site: Site) -> str | None:
+    refusal = guard("int8")(site)
+    if refusal is None and site.input(0).quant != site.output.quant:
+        refusal = "input and output have different scales or zero points"
+    return refusal
+
+
+def clamp_kernel(activation: str) -> Kernel:
+    """The kernel that limits int8 elements whose scale does not change."""
+
+    def params(site: Site) -> Mapping[str, Param]:
+        low, high = int_bounds(activation, site.quant(-1), "int8")
+        return {"size": site.output.size, "act_min": low, "act_max": high}
+
+    return Kernel(
+        "sm_relu_int8",
+        "relu_int8.h",
+        guard=_same_scale_guard,
+        params=params,
+        arguments=(0,),
+        overlap=in_place,
+    )
+
+
+def float_clamp_kernel(activation: str) -> Kernel:
+    """The kernel that limits float elements."""
+    low, high = float_bounds(activation)
+    return float_kernel("relu", lambda site: {"act_min": low, "act_max": high})
+
+
+@dataclass(frozen=True)
+class Relu(TableUnary):
+    """max(x, 0); an int8 result may have another scale."""
+
+    name: ClassVar[str] = "RELU"
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        return (float_activation(one(arrays), "RELU"),)
+
+    def table(self, types: NodeTypes) -> Array:
+        quants = (types.scale(0), types.zero_point(0), types.scale(-1), types.zero_point(-1))
+        return table_int8(lambda x: relu_int8(x, *quants))
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        types = NodeTypes(inputs, outputs)
+        if types.dtype == "int8":
+            check_factor(types.scale(0) / types.scale(-1))
+
+    kernels = (clamp_kernel("RELU"), lookup_kernel(), float_clamp_kernel("RELU"))
