@@ -4,7 +4,8 @@
 
 #include "common.h"
 
-/* Shapes are channels-last; weights are (out_c, kernel_h, kernel_w, group_in_c); bias may be NULL. */
+/* Shapes are channels-last; weights are (out_c, kernel_h, kernel_w, group_in_c); bias may be NULL.
+ */
 typedef struct {
   int32_t in_h, in_w, in_c;
   int32_t out_h, out_w;

@@ -20,8 +20,8 @@ typedef struct {
 } sm_fully_connected_int8_params;
 
 /* Every output needs its whole input row: the output must not overlap the input. */
-SM_KERNEL void sm_fully_connected_int8(const sm_fully_connected_int8_params *p,
-                                       const int8_t *input, int8_t *output) {
+SM_KERNEL void sm_fully_connected_int8(const sm_fully_connected_int8_params *p, const int8_t *input,
+                                       int8_t *output) {
   for (int32_t row = 0; row < p->rows; ++row, input += p->in_c) {
     const int8_t *w = p->weights;
     for (int32_t oc = 0; oc < p->out_c; ++oc, w += p->in_c) {

@@ -12,8 +12,7 @@ static inline int32_t sm_window_begin(int32_t start, int32_t dilation) {
 
 /* One past the last position inside an image of `size`, of a window of `kernel` positions.
  * Needs start < size, which holds for every window of SAME and VALID padding. */
-static inline int32_t sm_window_end(int32_t start, int32_t dilation, int32_t kernel,
-                                    int32_t size) {
+static inline int32_t sm_window_end(int32_t start, int32_t dilation, int32_t kernel, int32_t size) {
   const int32_t inside = (size - start + dilation - 1) / dilation;
   return inside < kernel ? inside : kernel;
 }

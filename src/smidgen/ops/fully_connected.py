@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multipliers
-from smidgen.ops import _conv
+from smidgen.ops import _conv, _sum_range
 from smidgen.ops._activation import check_activation, float_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
@@ -26,6 +26,7 @@ from smidgen.ops._op import (
     TfliteOp,
     unsupported,
 )
+from smidgen.ops._range import Range
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -118,6 +119,15 @@ class FullyConnected(Op):
         acc = self._multiply(centred, w.astype(np.float64)).astype(np.int64)
         activation = self.fused_activation_function
         return (_conv.finish_int(acc, bias, types, _factors(types), activation, rounding),)
+
+    def contribution(self, types: NodeTypes, *ranges: Range | None) -> Range | None:
+        return _sum_range.contribution(self._multiply, types, ranges)
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        sums = self.contribution(types, *ranges)
+        bias = ranges[2] if len(ranges) > 2 else None
+        activation = self.fused_activation_function
+        return _sum_range.value_range(sums, types, bias, lambda: _factors(types), activation)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=0)

@@ -1,0 +1,177 @@
+"""What AVERAGE_POOL_2D and MAX_POOL_2D share: everything but the arithmetic."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.ops._activation import check_activation, float_bounds, int_bounds, read_activation
+from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._op import (
+    NOT_TRAINABLE_YET,
+    AxisRef,
+    Coupling,
+    NodeTypes,
+    Op,
+    QuantRule,
+    Role,
+    TfliteNode,
+    TfliteOp,
+    unsupported,
+)
+from smidgen.ops._window import PADDINGS, Window
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from smidgen.ops._sample import Sample
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Pool(Op):
+    """One number for each channel of each window. The border takes no part."""
+
+    stride_h: int = 1
+    stride_w: int = 1
+    filter_height: int = 1
+    filter_width: int = 1
+    padding: str = "VALID"
+    fused_activation_function: str = "NONE"
+
+    @property
+    def window(self) -> Window:
+        """The window."""
+        kernel, stride = (self.filter_height, self.filter_width), (self.stride_h, self.stride_w)
+        return Window(kernel, stride, (1, 1), self.padding)
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        check_activation(self.fused_activation_function)
+        (x,) = types
+        assert x is not None
+        if x.rank != 4 or not x.size:
+            raise ValueError(f"input must be (n, h, w, c) and not empty, got shape {x.shape}")
+        return (TensorType((x.shape[0], *self.window.positions(x.shape), x.shape[3]), x.dtype),)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        o = node.options
+        op = cls(
+            o["stride_h"],
+            o["stride_w"],
+            o["filter_height"],
+            o["filter_width"],
+            o["padding"],
+            read_activation(o["fused_activation_function"]),
+        )
+        return op, (0,)
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        fields = {
+            "padding": self.padding,
+            "stride_w": self.stride_w,
+            "stride_h": self.stride_h,
+            "filter_width": self.filter_width,
+            "filter_height": self.filter_height,
+            "fused_activation_function": self.fused_activation_function,
+        }
+        return TfliteOp("Pool2DOptions", fields, (0,))
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        return {"int8": 2, "int16": 3}.get(types.dtype, 1)
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        (x,) = types
+        assert x is not None
+        return (Coupling(x.shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
+
+    def macs(self, *types: TensorType | None) -> int:
+        return 0
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+        from smidgen.ops._sample import Operand, Sample
+
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            kind = draw(_draw.dtype())
+            quant = draw(_draw.quant()) if kind == "int8" else None
+            kernel = draw(_draw.kernel_size())
+            stride = draw(st.sampled_from(((1, 1), (2, 2), (1, 2), (3, 1), kernel)))
+            padding = draw(st.sampled_from(PADDINGS))
+            smallest = kernel if padding == "VALID" else (1, 1)
+            shape = (1, *draw(_draw.image_size(smallest)), draw(st.integers(1, 67)))
+            op = cls(*stride, *kernel, padding, draw(_draw.activation()))
+            return Sample(op, (Operand(TensorType(shape, kind, quant)),), (quant,))
+
+        return draw_sample()
+
+
+def kernels(symbol: str) -> tuple[Kernel, ...]:
+    """The int8 and the float32 kernel called `symbol`."""
+    return tuple(
+        Kernel(
+            f"{symbol}_{dtype}",
+            f"{symbol.removeprefix('sm_')}_{dtype}.h",
+            guard=guard,
+            params=params,
+            struct=f"sm_pool_2d_{dtype}_params",
+            overlap=_overlap,
+        )
+        for dtype, guard, params in (
+            ("int8", _int8_guard, _int8_params),
+            ("float32", _float_guard, _float_params),
+        )
+    )
+
+
+def _geometry(site: Site) -> dict[str, Param]:
+    assert isinstance(site.op, Pool)
+    fields = site.op.window.params(site.input(0), site.output)
+    return {name: field for name, field in fields.items() if not name.startswith("dilation")}
+
+
+def _int8_params(site: Site) -> Mapping[str, Param]:
+    assert isinstance(site.op, Pool)
+    low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
+    return {**_geometry(site), "act_min": low, "act_max": high}
+
+
+def _float_params(site: Site) -> Mapping[str, Param]:
+    assert isinstance(site.op, Pool)
+    low, high = float_bounds(site.op.fused_activation_function)
+    return {**_geometry(site), "act_min": low, "act_max": high}
+
+
+def _overlap(site: Site) -> Mapping[int, int]:
+    assert isinstance(site.op, Pool)
+    return {0: site.op.window.lead(site.input(0), site.output)}
+
+
+def _int8_guard(site: Site) -> str | None:
+    return _guard(site, "int8")
+
+
+def _float_guard(site: Site) -> str | None:
+    return _guard(site, "float32")
+
+
+def _guard(site: Site, dtype: str) -> str | None:
+    if (site.dtype, site.output.dtype) != (dtype, dtype):
+        return f"input and output are {site.dtype}, {site.output.dtype}, not {dtype}"
+    if site.output.shape[0] != 1:
+        return f"batch {site.output.shape[0]}; kernels run one sample at a time"
+    return None

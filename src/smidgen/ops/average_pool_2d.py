@@ -1,0 +1,48 @@
+"""AVERAGE_POOL_2D: the mean of each channel over a window; the border is not counted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.numerics.average import rounded_quotient
+from smidgen.ops import _pool
+from smidgen.ops._activation import float_activation, int_bounds
+from smidgen.ops._op import NodeTypes
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class AveragePool2D(_pool.Pool):
+    """Means over windows of (n, h, w, c), then the fused activation.
+
+    Integers are averaged as they are: input and output share scale and zero point.
+    """
+
+    name: ClassVar[str] = "AVERAGE_POOL_2D"
+
+    def _sums(self, x: Array) -> tuple[Array, Array]:
+        """Sums over windows (n, out_h, out_w, c), and their sizes (1, out_h, out_w, 1)."""
+        inside = np.ones((1, *x.shape[1:3], 1), np.int32)
+        sums, counts = (sum(view for _, _, view in self.window.taps(a, 0)) for a in (x, inside))
+        return np.asarray(sums), np.asarray(counts)
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        sums, counts = self._sums(x)
+        return (float_activation(sums / counts.astype(np.float32), self.fused_activation_function),)
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        means = rounded_quotient(*self._sums(x.astype(np.int32)))
+        bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
+        return (np.clip(means, *bounds).astype(types.dtype),)
+
+    kernels = _pool.kernels("sm_average_pool_2d")

@@ -1,0 +1,44 @@
+"""MAX_POOL_2D: the largest number of each channel in a window."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ops import _pool
+from smidgen.ops._activation import float_activation, int_bounds
+from smidgen.ops._op import NodeTypes
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class MaxPool2D(_pool.Pool):
+    """Maxima over windows of (n, h, w, c), then the fused activation.
+
+    Input and output share scale and zero point.
+    """
+
+    name: ClassVar[str] = "MAX_POOL_2D"
+
+    def _largest(self, x: Array, lowest: float) -> Array:
+        views = [view for _, _, view in self.window.taps(x, lowest)]
+        return np.asarray(np.maximum.reduce(views))
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        return (float_activation(self._largest(x, -np.inf), self.fused_activation_function),)
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        largest = self._largest(x, np.iinfo(x.dtype).min)
+        bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
+        return (np.clip(largest, *bounds).astype(types.dtype),)
+
+    kernels = _pool.kernels("sm_max_pool_2d")
