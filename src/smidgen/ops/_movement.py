@@ -1,4 +1,4 @@
-"""What the operators that only move elements share: scales, loops over the input, safe overlap."""
+"""What the operators that only move elements share: meaning, loops over the input, overlap."""
 
 from __future__ import annotations
 
@@ -12,15 +12,30 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ir.types import ITEM_BITS
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import QuantRule, Role
+from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, Op, QuantRule, Role, unsupported
+from smidgen.ops._range import monotone
 
 Array = np.ndarray[Any, Any]
 MAX_LOOPS = 4
 
 
-def quant_rule(count: int = 1) -> QuantRule:
-    """`count` operands and the result share one scale: their integers are moved as they are."""
-    return QuantRule((Role.ACTIVATION,) * count, ties=((*range(count), -1),))
+class Movement(Op):
+    """An operator whose elements are its operands', moved as they are."""
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        return self.float_ref(*arrays)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION,) * len(types), ties=((*range(len(types)), -1),))
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    def macs(self, *types: TensorType | None) -> int:
+        return 0
+
+    value_range = monotone
 
 
 def the_operand(types: tuple[TensorType | None, ...]) -> TensorType:

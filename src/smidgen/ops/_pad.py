@@ -12,13 +12,10 @@ from smidgen.ir import TensorType, numpy_dtype
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
-    Op,
     TfliteNode,
-    unsupported,
 )
 
 if TYPE_CHECKING:
@@ -102,7 +99,7 @@ def _float_params(site: Site) -> Mapping[str, Param]:
 
 
 @dataclass(frozen=True)
-class Padding(Op):
+class Padding(_movement.Movement):
     """`paddings[i]` elements, (before, after), are added on axis i."""
 
     paddings: Pairs = ()
@@ -123,8 +120,6 @@ class Padding(Op):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.paddings[:1] == ((0, 0),)
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @staticmethod
     def read_paddings(node: TfliteNode) -> Pairs:
@@ -171,9 +166,6 @@ class Padding(Op):
         last = x.rank - 1
         members = (AxisRef(0, last), AxisRef(-1, last, offset=self.paddings[last][0]))
         return (Coupling(x.shape[last], members),)
-
-    def macs(self, *types: TensorType | None) -> int:
-        return 0
 
 
 def paddings(shape: tuple[int, ...]) -> SearchStrategy[Pairs]:

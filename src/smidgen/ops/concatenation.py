@@ -14,15 +14,12 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
     Op,
-    QuantRule,
     TfliteNode,
     TfliteOp,
-    unsupported,
 )
 
 if TYPE_CHECKING:
@@ -57,7 +54,7 @@ def _overlap(site: Site) -> Mapping[int, int]:
 
 
 @dataclass(frozen=True)
-class Concatenation(Op):
+class Concatenation(_movement.Movement):
     """The operands along `axis`, which counts from 0; the other dimensions are equal."""
 
     name: ClassVar[str] = "CONCATENATION"
@@ -88,16 +85,6 @@ class Concatenation(Op):
             count = max(len(a) for a in given)
             given = [np.repeat(a, count // len(a), axis=0) for a in given]
         return (np.concatenate(given, self.axis),)
-
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        return self.float_ref(*arrays)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return _movement.quant_rule(len(types))
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
@@ -142,9 +129,6 @@ class Concatenation(Op):
             Coupling(size, (AxisRef(i, last), AxisRef(-1, last, offset=sum(sizes[:i]))))
             for i, size in enumerate(sizes)
         )
-
-    def macs(self, *types: TensorType | None) -> int:
-        return 0
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:

@@ -10,7 +10,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops import _movement, _pad
 from smidgen.ops._kernel import Site
-from smidgen.ops._op import NodeTypes, Op, QuantRule, TfliteNode, TfliteOp
+from smidgen.ops._op import NodeTypes, Op, TfliteNode, TfliteOp
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -40,9 +40,6 @@ class Pad(_pad.Padding):
     ) -> tuple[Array, ...]:
         x, value = _movement.the_array(arrays), types.zero_point(-1)
         return (np.pad(x, self.paddings, constant_values=value),)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return _movement.quant_rule()
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _movement, _pad
+from smidgen.ops import _pad
 from smidgen.ops._kernel import Site
-from smidgen.ops._op import NodeTypes, Op, QuantRule, TfliteNode, TfliteOp
+from smidgen.ops._op import NodeTypes, Op, TfliteNode, TfliteOp
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -42,14 +42,6 @@ class PadV2(_pad.Padding):
         x, value = arrays
         assert x is not None and value is not None
         return (np.pad(x, self.paddings, constant_values=value.item()),)
-
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        return self.float_ref(*arrays)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return _movement.quant_rule(2)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

@@ -12,15 +12,12 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
     Op,
-    QuantRule,
     TfliteNode,
     TfliteOp,
-    unsupported,
 )
 
 if TYPE_CHECKING:
@@ -68,7 +65,7 @@ def _overlap(site: Site) -> Mapping[int, int]:
 
 
 @dataclass(frozen=True)
-class ResizeNearestNeighbor(Op):
+class ResizeNearestNeighbor(_movement.Movement):
     """An image (n, h, w, c) at `size` (height, width).
 
     Args:
@@ -113,16 +110,6 @@ class ResizeNearestNeighbor(Op):
         rows, cols = self.sources(x.shape[1], x.shape[2])
         return (x[:, rows[:, None], cols],)
 
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        return self.float_ref(*arrays)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return _movement.quant_rule()
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
-
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         height, width = (int(n) for n in node.outputs[0].shape[1:3])
@@ -158,9 +145,6 @@ class ResizeNearestNeighbor(Op):
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
         x = _movement.the_operand(types)
         return (Coupling(x.shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
-
-    def macs(self, *types: TensorType | None) -> int:
-        return 0
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:

@@ -12,15 +12,12 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
     Op,
-    QuantRule,
     TfliteNode,
     TfliteOp,
-    unsupported,
 )
 
 if TYPE_CHECKING:
@@ -67,7 +64,7 @@ def _walk(site: Site) -> _movement.Walk:
 
 
 @dataclass(frozen=True)
-class StridedSlice(Op):
+class StridedSlice(_movement.Movement):
     """`x[begin:end:strides]`, one of each for every axis of the operand.
 
     Bit i of `begin_mask` or `end_mask` leaves axis i open at that end, whatever begin or end say;
@@ -135,16 +132,6 @@ class StridedSlice(Op):
         ]
         return (x[tuple(index)],)
 
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        return self.float_ref(*arrays)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return _movement.quant_rule()
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
-
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         o, x = node.options, node.types[0]
@@ -196,9 +183,6 @@ class StridedSlice(Op):
             return ()
         last = self.infer(x)[0].rank - 1
         return (Coupling(x.shape[-1], (AxisRef(0, x.rank - 1), AxisRef(-1, last))),)
-
-    def macs(self, *types: TensorType | None) -> int:
-        return 0
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:

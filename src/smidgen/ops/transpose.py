@@ -11,15 +11,12 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
     Op,
-    QuantRule,
     TfliteNode,
     TfliteOp,
-    unsupported,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +37,7 @@ def _walk(site: Site) -> _movement.Walk:
 
 
 @dataclass(frozen=True)
-class Transpose(Op):
+class Transpose(_movement.Movement):
     """Axis `perm[i]` of the operand becomes axis i of the result."""
 
     name: ClassVar[str] = "TRANSPOSE"
@@ -58,16 +55,6 @@ class Transpose(Op):
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (_movement.the_array(arrays).transpose(self.perm),)
-
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        return self.float_ref(*arrays)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return _movement.quant_rule()
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
@@ -90,9 +77,6 @@ class Transpose(Op):
             Coupling(x.shape[axis], (AxisRef(0, axis), AxisRef(-1, self.perm.index(axis))))
             for axis in range(1, x.rank)
         )
-
-    def macs(self, *types: TensorType | None) -> int:
-        return 0
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:
