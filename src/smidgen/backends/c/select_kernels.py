@@ -40,28 +40,32 @@ def select_kernels(
         UnsupportedModelError: naming the first node that no kernel can compute, and why each
             refuses it.
     """
-    steps = []
-    for node in graph.nodes:
-        op: Op = node.op  # type: ignore[assignment]
-        if isinstance(op.kernels, Unsupported):
-            raise UnsupportedModelError(op.kernels.why, where=node.label)
-        site = Site(
-            op,
-            graph.types(node.inputs),
-            tuple(graph.type(n) for n in node.outputs),
-            tuple(graph.data(n) for n in node.inputs),
-            frozenset(features),
-            rounding,
-        )
-        refusals = []
-        for kernel in op.kernels:
-            refusal = kernel.guard(site)
-            if refusal is None:
-                steps.append(Step(node, site, kernel))
-                break
-            refusals.append(f"{kernel.symbol or 'alias'}: {refusal}")
-        else:
-            raise UnsupportedModelError(
-                f"no C kernel computes it ({'; '.join(refusals)})", where=node.label
-            )
-    return steps
+    return [
+        select_kernel(graph, node, features=features, rounding=rounding) for node in graph.nodes
+    ]
+
+
+def select_kernel(
+    graph: Graph, node: Node, *, features: Iterable[str] = (), rounding: str = "double"
+) -> Step:
+    """The kernel of one node; see `select_kernels`."""
+    op: Op = node.op  # type: ignore[assignment]
+    if isinstance(op.kernels, Unsupported):
+        raise UnsupportedModelError(op.kernels.why, where=node.label)
+    site = Site(
+        op,
+        graph.types(node.inputs),
+        tuple(graph.type(n) for n in node.outputs),
+        tuple(graph.data(n) for n in node.inputs),
+        frozenset(features),
+        rounding,
+    )
+    refusals = []
+    for kernel in op.kernels:
+        refusal = kernel.guard(site)
+        if refusal is None:
+            return Step(node, site, kernel)
+        refusals.append(f"{kernel.symbol or 'alias'}: {refusal}")
+    raise UnsupportedModelError(
+        f"no C kernel computes it ({'; '.join(refusals)})", where=node.label
+    )
