@@ -24,6 +24,7 @@ from smidgen.targets.emulators.run import EmulatorRun, check_inputs, read_buffer
 from smidgen.targets.firmware import MemoryMap
 
 _PROGRAM = "qemu-system-arm"
+_STACK_OVERFLOW = 0xFFFFFFFF  # what firmware/semihosting.c says then
 
 _MPS2 = MemoryMap(0x00000000, 4 << 20, 0x20000000, 4 << 20)
 _MEMORY = {
@@ -142,10 +143,12 @@ class QemuEmulator:
                 f"the program did not end within {self._timeout:g} s", where=str(self.image.path)
             ) from None
         if done.returncode != 0 or not (folder / "output.bin").exists():
+            printed = done.stderr.strip()[-2000:] or "the program faulted"
             raise EmulatorError(
-                f"QEMU ended with status {done.returncode}: {done.stderr.strip()[-2000:]}",
+                f"QEMU ended with status {done.returncode}: {printed}",
                 where=str(self.image.path),
-                hint='link the program with harness="qemu" and memory=qemu_memory(core)',
+                hint="look for a stray pointer or an unaligned access, and link the program with "
+                'harness="qemu" and memory=qemu_memory(core)',
             )
 
     def _collect(self, folder: Path) -> EmulatorRun:
@@ -153,6 +156,8 @@ class QemuEmulator:
         if len(output) != 8 + sum(buffer.size for buffer in self._outputs):
             raise EmulatorError("the outputs are incomplete", where=str(self.image.path))
         status, stack = struct.unpack_from("<iI", output)
+        if stack == _STACK_OVERFLOW:
+            raise EmulatorError("the stack overflowed", where=str(self.image.path))
         outputs = []
         position = 8
         for buffer in self._outputs:

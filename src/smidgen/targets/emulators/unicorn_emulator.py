@@ -20,7 +20,7 @@ from smidgen.targets.cores import get_core
 from smidgen.targets.counts import BlockCount, count_by_function
 from smidgen.targets.cycles import CycleModel
 from smidgen.targets.elf import Image
-from smidgen.targets.emulators.block_counters import attach_block_counter
+from smidgen.targets.emulators.hooks import AlignmentCheck, attach_block_counter
 from smidgen.targets.emulators.run import EmulatorRun, StepCount, check_inputs, read_buffers
 
 _PAGE = 0x1000
@@ -40,10 +40,14 @@ class UnicornEmulator:
         timeout_seconds: Longest time one inference may take on this machine.
         native: False to count blocks in Python, which needs no host compiler but is twenty
             times slower.
+        check_alignment: Stop at an unaligned access. Armv6-M (the M0+) faults on any, and unicorn
+            does not; QEMU has no M0+ either, so this is the only check there is. Five times
+            slower, and for that core alone: on the others QEMU checks what they cannot do.
 
     Raises:
         BoardError: The core is unknown.
-        EmulatorError: unicorn has no such core, or the program is not linked with the harness.
+        EmulatorError: unicorn has no such core, the program is not linked with the harness, or
+            the alignment check is asked of another core.
         ToolMissingError: unicorn, pyelftools or capstone is not installed.
     """
 
@@ -54,6 +58,7 @@ class UnicornEmulator:
         *,
         timeout_seconds: float = 600.0,
         native: bool = True,
+        check_alignment: bool = False,
     ) -> None:
         try:
             # By name: the package is only half typed.
@@ -62,6 +67,11 @@ class UnicornEmulator:
         except ImportError:
             raise ToolMissingError("unicorn", extra="emulate", purpose="emulation") from None
         model = get_core(core).unicorn_model
+        if check_alignment and get_core(core).architecture != "armv6-m":
+            raise EmulatorError(
+                f"alignment cannot be checked for a {core}, which may load unaligned words",
+                hint="run it under QEMU, which faults where the core does",
+            )
         if model is None:
             raise EmulatorError(f"unicorn emulates no {core}", hint="use the QEMU emulator")
         self.image = Image.load(elf)
@@ -87,6 +97,7 @@ class UnicornEmulator:
         self._engine.ctl_set_cpu_model(getattr(arm_const, model))
         self._load()
         self._counter = attach_block_counter(self._engine, native)
+        self._alignment = AlignmentCheck(self._engine) if check_alignment else None
         main = self.image.symbol("sm_main").address
         self._engine.ctl_exits_enabled(True)
         self._engine.ctl_set_exits([main, self._done, self._trace])
@@ -96,17 +107,16 @@ class UnicornEmulator:
 
     def _load(self) -> None:
         """Map what the program occupies and nothing else, so that a stray access is an error."""
+        unicorn: Any = import_module("unicorn")
         flash = [(s.address, s.address + len(s.data)) for s in self.image.load_segments]
-        ram_begin = self.image.symbol("sm_data_begin").address
-        ranges = [*flash, (ram_begin, self._stack_top)]
-        pages = {
-            page
-            for begin, end in ranges
-            for page in range(begin // _PAGE, (end + _PAGE - 1) // _PAGE)
-        }
-        for begin, end in _runs(sorted(pages)):
-            self._engine.mem_map(begin * _PAGE, (end - begin) * _PAGE)
-        self._engine.mem_map(_SYSTEM_BASE, _SYSTEM_BYTES)
+        ram = [(self.image.symbol("sm_data_begin").address, self._stack_top)]
+        for ranges, rights in (
+            (flash, unicorn.UC_PROT_READ | unicorn.UC_PROT_EXEC),
+            (ram, unicorn.UC_PROT_ALL),
+            ([(_SYSTEM_BASE, _SYSTEM_BASE + _SYSTEM_BYTES)], unicorn.UC_PROT_ALL),
+        ):
+            for begin, end in _page_runs(ranges):
+                self._engine.mem_map(begin, end - begin, rights)
         for segment in self.image.load_segments:
             self._engine.mem_write(segment.address, segment.data)
 
@@ -195,11 +205,17 @@ class UnicornEmulator:
 
     def _execute(self, start: int) -> int:
         """Run from ``start`` (Thumb bit set) to one of the exits; returns where it stopped."""
+        registers = self._registers
         try:
             self._engine.emu_start(start, 0, timeout=self._timeout_microseconds)
         except self._error as error:
-            raise self._fault(self._engine.reg_read(self._registers.UC_ARM_REG_PC), error) from None
-        return int(self._engine.reg_read(self._registers.UC_ARM_REG_PC))
+            raise self._fault(self._engine.reg_read(registers.UC_ARM_REG_PC), error) from None
+        stopped = int(self._engine.reg_read(registers.UC_ARM_REG_PC))
+        unaligned = self._alignment.take() if self._alignment else None
+        if unaligned:
+            address, size = unaligned
+            raise self._fault(stopped, f"{size} bytes at 0x{address:08x} are not aligned")
+        return stopped
 
     def _fault(self, address: int, error: object = "it did not return") -> EmulatorError:
         function = self.image.function_at(address) or "no function"
@@ -238,14 +254,15 @@ def run(
     return UnicornEmulator(elf, core).invoke(inputs, trace=trace)
 
 
-def _runs(numbers: Sequence[int]) -> list[tuple[int, int]]:
-    """Half-open runs of consecutive numbers in a sorted sequence."""
+def _page_runs(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The pages that half-open address ranges touch, neighbours joined."""
     runs: list[tuple[int, int]] = []
-    for number in numbers:
-        if runs and runs[-1][1] == number:
-            runs[-1] = (runs[-1][0], number + 1)
+    for begin, end in sorted(ranges):
+        begin, end = begin // _PAGE * _PAGE, -(-end // _PAGE) * _PAGE
+        if runs and begin <= runs[-1][1]:
+            runs[-1] = (runs[-1][0], max(end, runs[-1][1]))
         else:
-            runs.append((number, number + 1))
+            runs.append((begin, end))
     return runs
 
 

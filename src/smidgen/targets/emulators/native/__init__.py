@@ -19,7 +19,7 @@ def build_native(name: str) -> Path:
     the compiler, so it is compiled once for a machine.
 
     Args:
-        name: "block_counter" or "qemu_plugin".
+        name: "hooks" or "qemu_plugin".
 
     Returns:
         The shared library.

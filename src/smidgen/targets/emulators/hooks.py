@@ -1,4 +1,4 @@
-"""Counting basic blocks under unicorn: in C at full speed, or in Python where no compiler is."""
+"""What unicorn calls back: counting blocks, in C at full speed, and checking alignment."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from smidgen.errors import EmulatorError, ToolchainError, ToolMissingError
 from smidgen.targets.counts import BlockCount
@@ -26,7 +27,7 @@ class BlockCounter(Protocol):
 
 
 class NativeBlockCounter:
-    """The block hook as C: ``native/block_counter.c``, called by unicorn directly.
+    """The block hook as C: ``native/hooks.c``, called by unicorn directly.
 
     Args:
         engine: A ``unicorn.Uc``.
@@ -40,28 +41,12 @@ class NativeBlockCounter:
     def __init__(self, engine: Any) -> None:
         from unicorn import UC_HOOK_BLOCK
 
-        # The binding wraps every callback in Python; its C library takes ours as it is.
-        binding: Any = import_module("unicorn.unicorn_py3.unicorn")
-        library = ctypes.CDLL(str(build_native("block_counter")))
-        callback = ctypes.cast(library.sm_count_block, ctypes.c_void_p)
-        self._library = library  # must outlive the engine
         self._slots = np.zeros(_SLOTS, _BLOCK)
         # sm_block_table: slots, mask, used, overflowed, last
         self._table = np.zeros(5, np.uint64)
         self._table[0] = self._slots.ctypes.data
         self._table[1] = _SLOTS - 1
-        handle = binding.uc_hook_h()
-        status = binding.uclib.uc_hook_add(
-            engine._uch,
-            ctypes.byref(handle),
-            UC_HOOK_BLOCK,
-            callback,
-            ctypes.c_void_p(self._table.ctypes.data),
-            ctypes.c_uint64(1),
-            ctypes.c_uint64(0),  # an empty range means everywhere
-        )
-        if status != 0:
-            raise EmulatorError(f"unicorn refused the block hook (error {status})")
+        self._library = _add_native_hook(engine, UC_HOOK_BLOCK, "sm_count_block", self._table)
 
     def take(self) -> list[BlockCount]:
         """Counts since the last call, and start again from zero.
@@ -108,6 +93,35 @@ class PythonBlockCounter:
         return blocks
 
 
+class AlignmentCheck:
+    """Stops the engine at the first access that is not a multiple of its own size.
+
+    Args:
+        engine: A ``unicorn.Uc``.
+
+    Raises:
+        ToolMissingError: There is no host compiler.
+        ToolchainError: The C file does not compile here.
+    """
+
+    def __init__(self, engine: Any) -> None:
+        from unicorn import UC_HOOK_MEM_READ, UC_HOOK_MEM_WRITE
+
+        # sm_alignment: address, size, stop
+        self._table = np.zeros(3, np.uint64)
+        stop = ctypes.cast(_binding().uclib.uc_emu_stop, ctypes.c_void_p).value
+        assert stop is not None
+        self._table[2] = stop
+        kinds = UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE
+        self._library = _add_native_hook(engine, kinds, "sm_check_alignment", self._table)
+
+    def take(self) -> tuple[int, int] | None:
+        """Address and size of the first unaligned access since the last call, or None."""
+        address, size = int(self._table[0]), int(self._table[1])
+        self._table[0] = 0
+        return (address, size) if address else None
+
+
 def attach_block_counter(engine: Any, native: bool = True) -> BlockCounter:
     """Count the blocks an engine runs, natively where that is possible.
 
@@ -124,3 +138,29 @@ def attach_block_counter(engine: Any, native: bool = True) -> BlockCounter:
         except (ToolMissingError, ToolchainError, OSError):
             pass  # no compiler, or none whose libraries load: slower, as exact
     return PythonBlockCounter(engine)
+
+
+def _binding() -> Any:
+    """The Python binding: it wraps every callback, but its C library takes ours as it is."""
+    return import_module("unicorn.unicorn_py3.unicorn")
+
+
+def _add_native_hook(
+    engine: Any, kinds: int, function: str, table: npt.NDArray[np.uint64]
+) -> ctypes.CDLL:
+    """Hook a function of ``native/hooks.c``; the caller keeps what is returned, and the table."""
+    library = ctypes.CDLL(str(build_native("hooks")))
+    binding = _binding()
+    handle = binding.uc_hook_h()
+    status = binding.uclib.uc_hook_add(
+        engine._uch,
+        ctypes.byref(handle),
+        kinds,
+        ctypes.cast(getattr(library, function), ctypes.c_void_p),
+        ctypes.c_void_p(table.ctypes.data),
+        ctypes.c_uint64(1),
+        ctypes.c_uint64(0),  # an empty range means everywhere
+    )
+    if status != 0:
+        raise EmulatorError(f"unicorn refused the hook {function} (error {status})")
+    return library

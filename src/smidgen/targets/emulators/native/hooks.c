@@ -1,7 +1,8 @@
-/* Counts executions of basic blocks; unicorn calls it at the entry of every block.
+/* What unicorn calls while it emulates: at the entry of every block, and on request at every
+ * memory access.
  *
  * In C because this runs tens of millions of times a second of emulation; a Python hook costs a
- * factor of twenty. */
+ * factor of twenty. The layouts of the two tables are repeated in hooks.py. */
 #include <stddef.h>
 #include <stdint.h>
 
@@ -48,4 +49,22 @@ void sm_count_block(void *engine, uint64_t address, uint32_t size, void *user_da
   }
   ++block->executions;
   table->last = block;
+}
+
+typedef struct {
+  uint64_t address; /* of the first unaligned access, 0 for none */
+  uint64_t size;
+  int (*stop)(void *engine); /* uc_emu_stop */
+} sm_alignment;
+
+void sm_check_alignment(void *engine, int type, uint64_t address, int size, int64_t value,
+                        void *user_data) {
+  sm_alignment *alignment = user_data;
+  (void)type;
+  (void)value;
+  if ((address & (uint64_t)(size - 1)) != 0 && alignment->address == 0) {
+    alignment->address = address;
+    alignment->size = (uint64_t)size;
+    (void)alignment->stop(engine);
+  }
 }
