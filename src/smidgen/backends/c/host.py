@@ -79,17 +79,18 @@ class HostModel:
         self.graph = graph
         self.arena: Arena = plan_arena(graph, select_kernels(graph))
         self.source: Source = emit(graph, self.arena, "host")
-        self._folder = tempfile.TemporaryDirectory(prefix="smidgen-")
-        folder = Path(self._folder.name)
-        write_sources(self.source, folder)
-        driver = folder / "driver.c"
-        driver.write_text(self._driver(), encoding="utf-8")
-        library = host_compile_shared(
-            [folder / f"{self.source.name}.c", driver],
-            folder / "model.so",
-            [*flags, *(["-DSM_TRACE"] if trace else [])],
-        )
-        self._library = ctypes.CDLL(str(library))
+        # Once loaded the library needs no file.
+        with tempfile.TemporaryDirectory(prefix="smidgen-") as temporary:
+            folder = Path(temporary)
+            write_sources(self.source, folder)
+            driver = folder / "driver.c"
+            driver.write_text(self._driver(), encoding="utf-8")
+            library = host_compile_shared(
+                [folder / f"{self.source.name}.c", driver],
+                folder / "model.so",
+                [*flags, *(["-DSM_TRACE"] if trace else [])],
+            )
+            self._library = ctypes.CDLL(str(library))
         self._trace = trace
 
     def _driver(self) -> str:
