@@ -1,0 +1,228 @@
+"""MEAN: the mean over some axes, such as height and width (global average pooling)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.numerics.affine import dtype_range
+from smidgen.numerics.average import mean_multiplier
+from smidgen.numerics.requantize import requantize
+from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._op import (
+    NOT_TRAINABLE_YET,
+    AxisRef,
+    Coupling,
+    NodeTypes,
+    Op,
+    QuantRule,
+    Role,
+    TfliteNode,
+    TfliteOp,
+    unsupported,
+)
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+    from smidgen.ops._sample import Sample
+
+Array = np.ndarray[Any, Any]
+Loop = tuple[int, int]  # size, stride in elements
+
+# Loops over axes that stay, and over axes that go, that the kernels have.
+MAX_LOOPS = 2
+
+
+def _loops(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[Loop], list[Loop]]:
+    """Loops over the axes that stay and over those that go, neighbours merged."""
+    loops: tuple[list[Loop], list[Loop]] = ([], [])
+    last = -1
+    for d, size in enumerate(shape):
+        if size == 1:
+            continue
+        goes, stride = int(d in axes), math.prod(shape[d + 1 :])
+        before = loops[goes].pop()[0] if goes == last else 1
+        loops[goes].append((before * size, stride))
+        last = goes
+    return loops
+
+
+def _loop_params(site: Site) -> dict[str, Param]:
+    assert isinstance(site.op, Mean)
+    shape = site.input(0).shape
+    fields: dict[str, Param] = {}
+    for name, loops in zip(("keep", "reduce"), _loops(shape, site.op.axes_of(shape)), strict=True):
+        padded = [(1, 0)] * (MAX_LOOPS - len(loops)) + loops
+        for i, (size, stride) in enumerate(padded):
+            fields |= {f"{name}_size{i}": size, f"{name}_stride{i}": stride}
+    return fields
+
+
+def _int8_params(site: Site) -> Mapping[str, Param]:
+    assert isinstance(site.op, Mean)
+    count = site.op.count(site.input(0).shape)
+    multiplier, shift = mean_multiplier(site.quant(0).scale / site.quant(-1).scale, count)
+    return {
+        **_loop_params(site),
+        "sum_offset": -site.quant(0).zero_point * count,
+        "output_offset": site.quant(-1).zero_point,
+        "multiplier": multiplier,
+        "shift": shift,
+    }
+
+
+def _guard(dtype: str) -> Any:
+    def check(site: Site) -> str | None:
+        assert isinstance(site.op, Mean)
+        if (site.dtype, site.output.dtype) != (dtype, dtype):
+            return f"input and output are {site.dtype}, {site.output.dtype}, not {dtype}"
+        if site.rounding != "double" and dtype == "int8":
+            return "the kernels round as TFLM does (double rounding)"
+        shape = site.input(0).shape
+        axes = site.op.axes_of(shape)
+        if max(len(loops) for loops in _loops(shape, axes)) > MAX_LOOPS:
+            return f"means over axes {axes} of {shape} take more loops than there are"
+        return None
+
+    return check
+
+
+@dataclass(frozen=True)
+class Mean(Op):
+    """The mean over `axis`; negative axes count from the end, repeated ones count once.
+
+    With `keep_dims` an axis that goes stays behind with size 1. Integers may change scale.
+    """
+
+    name: ClassVar[str] = "MEAN"
+
+    axis: tuple[int, ...] = ()
+    keep_dims: bool = False
+
+    def axes_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The axes of `shape` that go, ascending.
+
+        Raises:
+            ValueError: if one is not there.
+        """
+        rank = len(shape)
+        if any(not -rank <= a < rank for a in self.axis):
+            raise ValueError(f"axes {self.axis} of a tensor of shape {shape}")
+        return tuple(sorted({a % rank for a in self.axis}))
+
+    def count(self, shape: tuple[int, ...]) -> int:
+        """How many elements go into one mean."""
+        return math.prod(shape[a] for a in self.axes_of(shape))
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        (x,) = types
+        assert x is not None
+        if not x.size:
+            raise ValueError(f"the input of shape {x.shape} has no elements")
+        axes = self.axes_of(x.shape)
+        kept = (1 if d in axes else n for d, n in enumerate(x.shape))
+        left = (n for d, n in enumerate(x.shape) if d not in axes)
+        return (TensorType(tuple(kept if self.keep_dims else left), x.dtype),)
+
+    def batchable(self, *types: TensorType | None) -> bool:
+        (x,) = types
+        assert x is not None
+        return x.rank > 0 and 0 not in self.axes_of(x.shape)
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        axes = self.axes_of(x.shape)
+        return (np.asarray(np.mean(x, axis=axes, dtype=np.float32, keepdims=self.keep_dims)),)
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        (x,) = arrays
+        assert x is not None
+        count = self.count(x.shape)
+        total = np.sum(x, axis=self.axes_of(x.shape), dtype=np.int64, keepdims=self.keep_dims)
+        factor = mean_multiplier(types.scale(0) / types.scale(-1), count)
+        means = requantize(total - types.zero_point(0) * count, *factor, rounding=rounding)
+        shifted = means.astype(np.int64) + types.zero_point(-1)
+        return (np.clip(shifted, *dtype_range(types.dtype)).astype(types.dtype),)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION,))
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        axis = tuple(int(a) for a in node.constant(1, "axes").ravel())
+        return cls(axis, node.options["keep_dims"]), (0,)
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        assert types.inputs[0] is not None
+        axis = np.array(self.axes_of(types.inputs[0].shape), np.int32)
+        return TfliteOp("ReducerOptions", {"keep_dims": self.keep_dims}, (0, axis))
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        return {"int8": 2, "int16": 3}.get(types.dtype, 1)
+
+    kernels = (
+        Kernel(
+            "sm_mean_int8",
+            "mean_int8.h",
+            guard=_guard("int8"),
+            params=_int8_params,
+            overlap=lambda site: {0: 0},
+        ),
+        Kernel(
+            "sm_mean_float32",
+            "mean_float32.h",
+            guard=_guard("float32"),
+            params=_loop_params,
+            overlap=lambda site: {0: 0},
+        ),
+    )
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        (x,) = types
+        assert x is not None
+        last = x.rank - 1
+        if not x.rank or last in self.axes_of(x.shape):
+            return ()  # a mean over fewer channels is another mean
+        out = self.infer(x)[0].rank - 1
+        return (Coupling(x.shape[last], (AxisRef(0, last), AxisRef(-1, out))),)
+
+    def macs(self, *types: TensorType | None) -> int:
+        return 0
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+        from smidgen.ops._sample import Operand, Sample
+
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            kind = draw(_draw.dtype())
+            quants = [draw(_draw.quant()) if kind == "int8" else None for _ in range(2)]
+            if draw(st.booleans()):
+                quants[1] = quants[0]
+            image = (1, *draw(_draw.image_size((1, 1))), draw(st.integers(1, 67)))
+            shape = draw(st.one_of(st.just(image), _draw.shape(min_rank=2)))
+            keep_dims = draw(st.booleans())
+            # The batch stays unless its axis does: an output needs one.
+            axes = st.integers(0 if keep_dims else 1, len(shape) - 1)
+            chosen = draw(st.sets(axes, min_size=1))
+            if shape is image and draw(st.booleans()):
+                chosen = {1, 2}
+            axis = tuple(a - draw(st.sampled_from((0, len(shape)))) for a in sorted(chosen))
+            operand = Operand(TensorType(shape, kind, quants[0]))
+            return Sample(cls(axis, keep_dims), (operand,), (quants[1],))
+
+        return draw_sample()
