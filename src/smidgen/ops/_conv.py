@@ -10,6 +10,7 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multipliers, requantize
+from smidgen.ops import _sum_range
 from smidgen.ops._activation import (
     check_activation,
     float_activation,
@@ -19,6 +20,7 @@ from smidgen.ops._activation import (
 )
 from smidgen.ops._kernel import Param, Site
 from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, Op, TfliteNode, unsupported
+from smidgen.ops._range import Range
 from smidgen.ops._window import Window
 
 Array = np.ndarray[Any, Any]
@@ -76,6 +78,18 @@ class Convolution(Op):
         acc = self.accumulate(centred, w.astype(self.accumulator)).astype(np.int64)
         factors = multipliers(types, acc.shape[-1])
         return (finish_int(acc, bias, types, factors, self.fused_activation_function, rounding),)
+
+    def contribution(self, types: NodeTypes, *ranges: Range | None) -> Range | None:
+        return _sum_range.contribution(self.accumulate, types, ranges)
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        sums = self.contribution(types, *ranges)
+        bias = ranges[2] if len(ranges) > 2 else None
+        channels = types.outputs[0].shape[3]
+        activation = self.fused_activation_function
+        return _sum_range.value_range(
+            sums, types, bias, lambda: multipliers(types, channels), activation
+        )
 
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 

@@ -45,8 +45,8 @@ def hull(*ranges: Range) -> Range:
     return np.minimum.reduce(lows), np.maximum.reduce(highs)
 
 
-def monotone(op: Op, types: NodeTypes, ranges: tuple[Range | None, ...]) -> tuple[Range, ...]:
-    """Ranges of an operator that never falls when any operand rises.
+def monotone(op: Op, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+    """`Op.value_range` of an operator that never falls when any operand rises.
 
     Data movement, maxima, and sums with factors that are not negative. An operator whose integer
     arithmetic can wrap around must not use this where it does.
@@ -56,8 +56,8 @@ def monotone(op: Op, types: NodeTypes, ranges: tuple[Range | None, ...]) -> tupl
     return tuple(hull(*lows[i], *highs[i]) for i in range(len(types.outputs)))
 
 
-def corners(op: Op, types: NodeTypes, ranges: tuple[Range | None, ...]) -> tuple[Range, ...]:
-    """Ranges of an integer operator on two operands that is monotone in each on its own.
+def corners(op: Op, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+    """`Op.value_range` of an integer operator on two operands, monotone in each on its own.
 
     It may rise with an operand at one value of the other and fall at another, as a product does.
     """
@@ -77,7 +77,7 @@ def unary(op: Op, types: NodeTypes, ranges: tuple[Range | None, ...]) -> tuple[R
     (operand,) = ranges
     assert operand is not None
     low, high = operand
-    if not _quantized(types) or low.dtype.kind != "i" or low.dtype.itemsize > 2:
+    if not _quantized(types) or low.dtype.kind not in "iu" or low.dtype.itemsize > 2:
         return (unknown(types.outputs[0]),)
     info = np.iinfo(low.dtype)
     domain = np.arange(info.min, info.max + 1).astype(low.dtype)

@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multiplier, requantize
-from smidgen.ops import _elementwise
+from smidgen.ops import _elementwise, _range
 from smidgen.ops._activation import float_activation, float_bounds, int_bounds, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
@@ -23,6 +23,7 @@ from smidgen.ops._op import (
     TfliteOp,
     unsupported,
 )
+from smidgen.ops._range import Range
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -117,6 +118,13 @@ class Add(Op):
         total = scales.apply(*centred, 1, rounding) + types.zero_point(-1)
         bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
         return (np.clip(total, *bounds).astype(types.dtype),)
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        if types.outputs[0].quant is not None:
+            scales = SumScales.of(types.scale(0), types.scale(1), types.scale(-1))
+            if scales.factors[2][1] > 0:  # the sum, shifted left, may wrap around
+                return super().value_range(types, *ranges)
+        return _range.monotone(self, types, *ranges)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return _elementwise.quant_rule()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
+from smidgen.ops import _range
 from smidgen.ops._kernel import Kernel
 from smidgen.ops._op import (
     NOT_TRAINABLE_YET,
@@ -20,6 +21,7 @@ from smidgen.ops._op import (
     Role,
     TfliteNode,
     TfliteOp,
+    Types,
     unsupported,
 )
 
@@ -66,6 +68,7 @@ class Reshape(Op):
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
 
+    value_range = _range.monotone
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
@@ -97,6 +100,10 @@ class Reshape(Op):
             flat = AxisRef(-1, len(out) - 1, period=channels, tiles=tiles)
             return (Coupling(channels, (AxisRef(0, x.rank - 1), flat)),)
         return ()
+
+    def refit(self, inputs: Types, outputs: tuple[TensorType, ...]) -> Op:
+        """The shape that the output has now; a coupled axis is the last one of both."""
+        return self if outputs[0].shape == self.new_shape else Reshape(outputs[0].shape)
 
     def macs(self, *types: TensorType | None) -> int:
         return 0
