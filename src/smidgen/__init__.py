@@ -3,17 +3,60 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+import sys
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
 
 # Where each public name lives. Nothing is imported until it is asked for (PEP 562), so that
-# ``import smidgen`` and ``smidgen --help`` stay quick.
+# `import smidgen` and `smidgen --help` stay quick.
 _HOME: dict[str, str] = {
+    "Dataset": "smidgen.data",
+    "Firmware": "smidgen.backends.c.firmware",
+    "Graph": "smidgen.ir",
+    "Recipe": "smidgen.transforms.quantize",
+    "Rule": "smidgen.transforms.quantize",
     "SmidgenError": "smidgen.errors",
+    "compile": "smidgen.backends.c.firmware",
+    "describe": "smidgen.facts",
+    "evaluate": "smidgen.evaluate",
+    "load": "smidgen.frontends",
+    "quantize": "smidgen.transforms.quantize",
+    "run": "smidgen.evaluate",
+    "shrink": "smidgen.transforms.rewrites",
+    "squeeze": "smidgen.squeeze",
+    "verify": "smidgen.verify",
+    "write_tflite": "smidgen.backends.tflite",
 }
 
 __all__ = ["__version__", *_HOME]
+
+if TYPE_CHECKING:
+    from smidgen.backends.c.firmware import Firmware, compile
+    from smidgen.backends.tflite import write_tflite
+    from smidgen.data import Dataset
+    from smidgen.errors import SmidgenError
+    from smidgen.evaluate import evaluate, run
+    from smidgen.facts import describe
+    from smidgen.frontends import load
+    from smidgen.ir import Graph
+    from smidgen.squeeze import squeeze
+    from smidgen.transforms.quantize import Recipe, Rule, quantize
+    from smidgen.transforms.rewrites import shrink
+    from smidgen.verify import verify
+
+
+class _Package(ModuleType):
+    """Keeps `smidgen.squeeze` the function, whichever way its module is imported first."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # The import system binds a submodule to its package under the submodule's name.
+        if not (name in _HOME and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> Any:

@@ -1,0 +1,324 @@
+"""The whole main job: a trained model in, proven firmware and a verdict out."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smidgen.backends.c.firmware import DEFAULT_BOARD, Firmware, Run
+from smidgen.backends.c.firmware import compile as compile_firmware
+from smidgen.backends.tflite.writer import write as write_tflite
+from smidgen.data import Dataset, to_model
+from smidgen.errors import RecipeError, SmidgenError
+from smidgen.evaluate import Score, evaluate
+from smidgen.facts import ModelFacts, describe
+from smidgen.frontends import load
+from smidgen.ir import Graph, numpy_dtype
+from smidgen.transforms.quantize import LayerError, Recipe, layer_errors, prepare, quantize
+from smidgen.transforms.rewrites import shrink
+from smidgen.verify import Verification, verify
+
+if TYPE_CHECKING:
+    from smidgen.targets.board import Board
+
+# Called with a line about what is going on now.
+Tell = Callable[[str], None]
+
+# Samples that are compared across runtimes, and samples in the per-layer error report.
+VERIFY_SAMPLES = 8
+ERROR_SAMPLES = 64
+
+
+@dataclass(frozen=True)
+class Limit:
+    """One thing that was asked for, and what was reached.
+
+    Args:
+        what: "flash", "ram", "latency" or "accuracy".
+        allowed: bytes, milliseconds, or the lowest score.
+        reached: in the same unit.
+        unit: "B", "ms" or "".
+    """
+
+    what: str
+    allowed: float
+    reached: float
+    unit: str
+
+    @property
+    def holds(self) -> bool:
+        """Whether it was met."""
+        return self.reached >= self.allowed if self.what == "accuracy" else (
+            self.reached <= self.allowed
+        )  # fmt: skip
+
+    def __str__(self) -> str:
+        if self.what == "accuracy":
+            return f"accuracy {self.reached:.4g}, at least {self.allowed:.4g} wanted"
+        room = self.allowed - self.reached
+        word = "to spare" if room >= 0 else "too many" if self.unit == "B" else "too slow"
+        return f"{self.what} {self.reached:,.6g} {self.unit}, {abs(room):,.6g} {self.unit} {word}"
+
+
+@dataclass(frozen=True, eq=False)
+class Squeezed:
+    """Everything `squeeze` made and measured."""
+
+    source: ModelFacts
+    model: Graph
+    facts: ModelFacts
+    firmware: Firmware
+    run: Run
+    before: Score | None
+    after: Score | None
+    verification: Verification
+    errors: tuple[LayerError, ...]
+    limits: tuple[Limit, ...]
+    tflite_bytes: int
+    out: Path | None
+    seconds: float
+
+    @property
+    def fits(self) -> bool:
+        """Whether every limit holds and the firmware computes what TFLM does."""
+        return all(limit.holds for limit in self.limits) and self.verification.ok
+
+    @property
+    def verdict(self) -> str:
+        """One sentence."""
+        board = self.firmware.board.title
+        missed = [str(limit) for limit in self.limits if not limit.holds]
+        if not self.verification.ok:
+            missed.append("the firmware's outputs differ from TensorFlow Lite Micro's")
+        if missed:
+            return f"does not fit {board}: {'; '.join(missed)}"
+        room = [str(limit) for limit in self.limits if limit.what in ("flash", "ram")]
+        return f"fits {board}: {'; '.join(room)}"
+
+
+def squeeze(
+    model: Any,
+    data: Dataset | None = None,
+    board: str | Board = DEFAULT_BOARD,
+    *,
+    out: str | Path | None = None,
+    flash: int | None = None,
+    ram: int | None = None,
+    latency_ms: float | None = None,
+    max_drop: float | None = None,
+    recipe: str | Recipe = "int8",
+    optimize: str = "balanced",
+    name: str | None = None,
+    tell: Tell | None = None,
+) -> Squeezed:
+    """Squeeze a model for a board and prove that it still works.
+
+    Rewrites, int8 quantization, exact shrinking, `.tflite`, C, linked firmware, emulation,
+    comparison with other runtimes, accuracy before and after on all test samples.
+
+    Args:
+        model: a path, a live Keras model or a Graph; float, or int8 already.
+        data: samples; needed for a float model. Only its training part calibrates.
+        board: name, `.toml` or Board.
+        out: folder for `model.tflite`, `firmware/`, `report.html` and `smidgen.json`; written
+            whole or not at all. None writes nothing.
+        flash: bytes of flash to fit into; the board's by default.
+        ram: bytes of RAM to fit into; the board's by default.
+        latency_ms: estimated milliseconds of one inference at the board's clock.
+        max_drop: how much accuracy (0.01 = one point) may be lost.
+        recipe: how to quantize.
+        optimize: "speed", "balanced" or "flash".
+        name: prefix of the C functions.
+        tell: called with each step as it begins.
+
+    Returns:
+        All results; `.fits` is the verdict.
+
+    Raises:
+        RecipeError: if a float model comes without data.
+
+    Example:
+        >>> best = squeeze("resnet8.h5", data, "nucleo-l4r5zi", out="out/")   # doctest: +SKIP
+        >>> print(best.verdict)                                               # doctest: +SKIP
+    """
+    start = time.monotonic()
+    say = tell or (lambda line: None)
+    if out is not None:
+        _check_out(Path(out))
+    say("load")
+    source = load(model)
+    if name:
+        source = source.renamed(name)
+    original = describe(source)
+    before = after = None
+    errors: tuple[LayerError, ...] = ()
+    if source.is_quantized:
+        integer = source
+    else:
+        if data is None:
+            raise RecipeError(
+                "a float model needs samples to be quantized", hint="give a Dataset (--data)"
+            )
+        say("quantize to int8")
+        integer = quantize(source, data, recipe)
+        chosen = to_model(source, data.x[:ERROR_SAMPLES])
+        errors = tuple(layer_errors(prepare(source), integer, [chosen]))
+    say("shrink exactly")
+    small, _ = shrink(integer)
+    say("compile and link")
+    firmware = compile_firmware(small, board, optimize=optimize)
+    tflite = write_tflite(small)
+    say("run in the emulator")
+    inputs = _samples(small, data)
+    run = firmware.run([a[:1] for a in inputs], on="emulator", profile=True)
+    say("compare with other runtimes")
+    verification = verify(small, inputs, firmware=firmware)
+    if data is not None and data.x_test is not None:
+        say("measure before and after")
+        before, after = evaluate(source, data), evaluate(small, data)
+    limits = _limits(firmware, run, before, after, flash, ram, latency_ms, max_drop)
+    seconds = time.monotonic() - start
+    result = Squeezed(
+        original, small, describe(small), firmware, run, before, after, verification, errors,
+        limits, len(tflite), Path(out) if out is not None else None, seconds,
+    )  # fmt: skip
+    if out is not None:
+        say("write the results")
+        _write(result, tflite, Path(out), source)
+    return result
+
+
+def _samples(graph: Graph, data: Dataset | None) -> list[np.ndarray[Any, Any]]:
+    """Inputs to compare runtimes on: real ones if there are any, random and extreme ones too."""
+    rng = np.random.default_rng(0)
+    arrays = []
+    for type in graph.input_types:
+        shape = (VERIFY_SAMPLES, *type.shape[1:])
+        if type.dtype == "float32":
+            array = rng.normal(size=shape).astype(np.float32)
+        else:
+            info = np.iinfo(numpy_dtype(type.dtype))
+            array = rng.integers(info.min, info.max, shape, numpy_dtype(type.dtype), endpoint=True)
+            array[-1], array[-2] = info.min, info.max
+        arrays.append(array)
+    if data is not None and len(graph.inputs) == 1:
+        half = VERIFY_SAMPLES // 2
+        real = to_model(graph, data.x[:half])
+        arrays[0][: len(real)] = real
+    return arrays
+
+
+def _limits(
+    firmware: Firmware,
+    run: Run,
+    before: Score | None,
+    after: Score | None,
+    flash: int | None,
+    ram: int | None,
+    latency_ms: float | None,
+    max_drop: float | None,
+) -> tuple[Limit, ...]:
+    board = firmware.board
+    flash_limit = min(flash or board.flash_bytes, board.flash_bytes)
+    ram_limit = min(ram or board.ram_bytes, board.ram_bytes)
+    limits = [
+        Limit("flash", flash_limit, firmware.flash_bytes, "B"),
+        Limit("ram", ram_limit, firmware.ram_bytes, "B"),
+    ]
+    if latency_ms is not None and run.cycles is not None:
+        limits.append(Limit("latency", latency_ms, board.milliseconds(run.cycles), "ms"))
+    if max_drop is not None and before is not None and after is not None:
+        if not before.higher_is_better:
+            raise RecipeError(
+                "max_drop is for accuracy; this model is measured by its error",
+                hint="leave max_drop out",
+            )
+        limits.append(Limit("accuracy", before.value - max_drop, after.value, ""))
+    return tuple(limits)
+
+
+def _check_out(out: Path) -> None:
+    """Refuse early what `_write` could not replace."""
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not _ours(out))):
+        raise SmidgenError(
+            "exists and holds something else than earlier results",
+            where=str(out),
+            hint="choose an empty or new folder",
+        )
+
+
+def _ours(out: Path) -> bool:
+    return (out / "smidgen.json").is_file()
+
+
+def _write(result: Squeezed, tflite: bytes, out: Path, source: Graph) -> None:
+    from smidgen.backends.c.project import write_project
+    from smidgen.report import build_record, write_report
+
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
+        folder = Path(temporary) / out.name
+        folder.mkdir()
+        (folder / "model.tflite").write_bytes(tflite)
+        write_project(result.firmware.source, folder / "firmware")
+        record = build_record(result, source)
+        (folder / "smidgen.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+        write_report(record, folder / "report.html")
+        if out.exists():
+            shutil.rmtree(out)
+        folder.replace(out)
+
+
+def summary(result: Squeezed) -> dict[str, Any]:
+    """The figures of a result as plain JSON values."""
+
+    def score(value: Score | None) -> dict[str, Any] | None:
+        return None if value is None else dataclasses.asdict(value)
+
+    firmware, run = result.firmware, result.run
+    return {
+        "model": result.source.name,
+        "board": firmware.board.name,
+        "verdict": result.verdict,
+        "fits": result.fits,
+        "limits": [{**dataclasses.asdict(limit), "holds": limit.holds} for limit in result.limits],
+        "before": score(result.before),
+        "after": score(result.after),
+        "source": {
+            "macs": result.source.macs,
+            "parameters": result.source.parameters,
+            "constant_bytes": result.source.constant_bytes,
+        },
+        "result": {
+            "macs": result.facts.macs,
+            "parameters": result.facts.parameters,
+            "constant_bytes": result.facts.constant_bytes,
+            "tflite_bytes": result.tflite_bytes,
+        },
+        "firmware": {
+            "flash_bytes": firmware.flash_bytes,
+            "code_bytes": firmware.code_bytes,
+            "constant_bytes": firmware.constant_bytes,
+            "ram_bytes": firmware.ram_bytes,
+            "arena_bytes": firmware.arena_bytes,
+            "stack_bytes": firmware.stack_bytes,
+            "instructions": run.instructions,
+            "cycles_estimated": run.cycles,
+            "milliseconds_estimated": (
+                None if run.cycles is None else firmware.board.milliseconds(run.cycles)
+            ),
+            "emulator": run.on,
+            "toolchain": firmware.toolchain.version,
+            "optimize": firmware.optimize,
+        },
+        "seconds": round(result.seconds, 2),
+    }
