@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smidgen.ir import TensorType
+from smidgen.ops import _range
 from smidgen.ops._activation import check_activation, float_bounds, int_bounds, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
@@ -61,6 +62,7 @@ class Pool(Op):
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
 
+    value_range = _range.monotone
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod

@@ -12,7 +12,8 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.numerics.affine import dtype_range
 from smidgen.numerics.average import mean_multiplier
-from smidgen.numerics.requantize import requantize
+from smidgen.numerics.requantize import INT32_MAX, requantize
+from smidgen.ops import _range
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
     NOT_TRAINABLE_YET,
@@ -26,6 +27,7 @@ from smidgen.ops._op import (
     TfliteOp,
     unsupported,
 )
+from smidgen.ops._range import Range
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -152,6 +154,17 @@ class Mean(Op):
         means = requantize(total - types.zero_point(0) * count, *factor, rounding=rounding)
         shifted = means.astype(np.int64) + types.zero_point(-1)
         return (np.clip(shifted, *dtype_range(types.dtype)).astype(types.dtype),)
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        x = types.inputs[0]
+        assert x is not None
+        if x.quant is not None:
+            count = self.count(x.shape)
+            shift = mean_multiplier(types.scale(0) / types.scale(-1), count)[1]
+            low, high = dtype_range(x.dtype)
+            if (high - low) * count << max(shift, 0) > INT32_MAX:  # the sum may wrap around
+                return super().value_range(types, *ranges)
+        return _range.monotone(self, types, *ranges)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,))
