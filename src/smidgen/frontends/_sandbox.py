@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 from typing import IO, Any
 
-import smidgen
 from smidgen import errors
 from smidgen.errors import ModelFileError, SmidgenError
 
@@ -110,7 +109,7 @@ def _limit(seconds: int, memory: int) -> None:
 
 
 def _environment() -> dict[str, str]:
-    root = str(Path(smidgen.__file__).resolve().parent.parent)
+    root = str(Path(__file__).resolve().parents[2])
     inherited = os.environ.get("PYTHONPATH")
     return {
         **os.environ,

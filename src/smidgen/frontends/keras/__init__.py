@@ -15,7 +15,7 @@ import numpy as np
 from smidgen.errors import ModelFileError, SmidgenError, ToolMissingError, UnsupportedModelError
 from smidgen.frontends._sandbox import run_reader
 from smidgen.frontends.keras.convert import refuse_unknown, roles_of, to_graph
-from smidgen.frontends.keras.spec import MALFORMED, parse_config, parse_model
+from smidgen.frontends.keras.spec import parse_config, parse_model
 from smidgen.frontends.keras.weights import assign_h5, assign_keras, assign_lists
 from smidgen.ir import Graph
 
@@ -75,12 +75,6 @@ def load_keras(path: str | Path) -> Graph:
     except SmidgenError as error:
         error.where = f"{path.name}: {error.where}" if error.where else path.name
         raise
-    except (*MALFORMED, RecursionError) as error:
-        raise ModelFileError(
-            f"its model configuration is not what Keras writes ({type(error).__name__}: {error})",
-            where=path.name,
-            hint="the file is probably damaged: save or download it again",
-        ) from error
 
 
 def _received(output: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:

@@ -8,7 +8,7 @@ from collections import Counter
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends.keras.layers import rules
 from smidgen.frontends.keras.site import Conversion, LayerSite, Rule
-from smidgen.frontends.keras.spec import MALFORMED, Call, LayerSpec, ModelSpec, TensorRef
+from smidgen.frontends.keras.spec import Call, LayerSpec, ModelSpec, TensorRef
 from smidgen.ir import Graph, GraphBuilder, TensorType
 
 Values = dict[tuple[str, int], list[str]]
@@ -22,6 +22,8 @@ def rule_of(spec: LayerSpec) -> Rule | None:
     if spec.is_custom:
         return None
     layers, operations = rules()
+    if not spec.module and spec.class_name not in layers:  # .h5 files do not say which it is
+        return operations.get(spec.class_name)
     return (operations if spec.is_operation else layers).get(spec.class_name)
 
 
@@ -164,9 +166,8 @@ def _convert(site: LayerSite, call: Call) -> str:
         if error.where is None:
             error.where = spec.label
         raise
-    except MALFORMED as error:
-        detail = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise site.malformed(f"its configuration does not fit ({detail[:200]})") from error
+    except ValueError as error:  # an operator refused its operands
+        raise site.malformed(f"its configuration does not fit: {str(error)[:200]}") from error
 
 
 def _in_order(model: ModelSpec) -> list[tuple[LayerSpec, int]]:

@@ -263,9 +263,9 @@ def _renumber(model: ModelSpec, by_name: dict[str, LayerSpec], config: Any) -> N
 
 
 def _leaves(struct: Any) -> Iterator[TensorRef]:
-    """References in a (nested) list or dict of [layer, call, tensor]."""
+    """References in a (nested) list or dict of [layer, call, tensor], in the order of Keras."""
     if isinstance(struct, dict):
-        struct = list(struct.values())
+        struct = [struct[key] for key in sorted(struct)]
     if len(struct) == 3 and isinstance(struct[0], str):
         yield _ref(struct)
     else:

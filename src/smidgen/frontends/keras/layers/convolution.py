@@ -111,7 +111,6 @@ def _depthwise(
         "DEPTHWISE_CONV_2D",
         [value, kernel, _bias(site, channels * multiplier) if bias else None],
         suffix,
-        depth_multiplier=multiplier,
         **window.attributes(),
     )
 
@@ -135,13 +134,13 @@ def _convolve_separable(site: LayerSite, dims: int) -> str:
     return _finish(site, value, dims)
 
 
-@layer("Conv2D", "Convolution2D", roles=with_bias("kernel"))
+@layer("Conv2D", roles=with_bias("kernel"))
 def conv_2d(site: LayerSite) -> str:
     """Kernel (h, w, ci / groups, co)."""
     return _convolve(site, 2)
 
 
-@layer("Conv1D", "Convolution1D", roles=with_bias("kernel"))
+@layer("Conv1D", roles=with_bias("kernel"))
 def conv_1d(site: LayerSite) -> str:
     """Kernel (length, ci / groups, co)."""
     return _convolve(site, 1)

@@ -13,6 +13,8 @@ from smidgen.frontends.keras.spec import LayerSpec
 
 def _chain(site: LayerSite, op: str) -> str:
     """All operands combined from left to right."""
+    if len(site.inputs) < len(site.args):  # x + 1: an .h5 file does not tell it from the layer
+        return _binary(site, op)
     if len(site.inputs) < 2 or len({len(site.shape(x)) for x in site.inputs}) > 1:
         shapes = ", ".join(str(site.shape(x)) for x in site.inputs)
         raise site.refuse(

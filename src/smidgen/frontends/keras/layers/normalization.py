@@ -14,7 +14,7 @@ def _roles(spec: LayerSpec) -> tuple[str, ...]:
     return (*gamma, *beta, "moving_mean", "moving_variance")
 
 
-@layer("BatchNormalization", "BatchNormalizationV1", "SyncBatchNormalization", roles=_roles)
+@layer("BatchNormalization", roles=_roles)
 def batch_normalization(site: LayerSite) -> str:
     """Gives gamma * (x - mean) / sqrt(variance + epsilon) + beta, on the last axis."""
     shape = site.shape(site.input)

@@ -44,25 +44,25 @@ def _pool_image(
     )
 
 
-@layer("MaxPooling2D", "MaxPool2D")
+@layer("MaxPooling2D")
 def max_pooling_2d(site: LayerSite) -> str:
     """The largest of each window."""
     return _pool(site, "MAX_POOL_2D", 2)
 
 
-@layer("AveragePooling2D", "AvgPool2D")
+@layer("AveragePooling2D")
 def average_pooling_2d(site: LayerSite) -> str:
     """The mean of each window, padding not counted."""
     return _pool(site, "AVERAGE_POOL_2D", 2)
 
 
-@layer("MaxPooling1D", "MaxPool1D")
+@layer("MaxPooling1D")
 def max_pooling_1d(site: LayerSite) -> str:
     """The largest of each window."""
     return _pool(site, "MAX_POOL_2D", 1)
 
 
-@layer("AveragePooling1D", "AvgPool1D")
+@layer("AveragePooling1D")
 def average_pooling_1d(site: LayerSite) -> str:
     """The mean of each window, padding not counted."""
     return _pool(site, "AVERAGE_POOL_2D", 1)
@@ -81,25 +81,25 @@ def _global_max(site: LayerSite, dims: int) -> str:
     return site.reshape(value, (batch, *kept, channels), "flat")
 
 
-@layer("GlobalAveragePooling2D", "GlobalAvgPool2D")
+@layer("GlobalAveragePooling2D")
 def global_average_pooling_2d(site: LayerSite) -> str:
     """The mean of each channel."""
     return _global_mean(site, 2)
 
 
-@layer("GlobalAveragePooling1D", "GlobalAvgPool1D")
+@layer("GlobalAveragePooling1D")
 def global_average_pooling_1d(site: LayerSite) -> str:
     """The mean of each channel."""
     return _global_mean(site, 1)
 
 
-@layer("GlobalMaxPooling2D", "GlobalMaxPool2D")
+@layer("GlobalMaxPooling2D")
 def global_max_pooling_2d(site: LayerSite) -> str:
     """The largest of each channel."""
     return _global_max(site, 2)
 
 
-@layer("GlobalMaxPooling1D", "GlobalMaxPool1D")
+@layer("GlobalMaxPooling1D")
 def global_max_pooling_1d(site: LayerSite) -> str:
     """The largest of each channel."""
     return _global_max(site, 1)

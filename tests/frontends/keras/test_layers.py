@@ -1,0 +1,131 @@
+"""Every layer and every wiring against real Keras: from `.keras`, from `.h5` and live."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from smidgen.frontends.keras import from_keras_model
+from smidgen.frontends.keras.layers import rules
+from smidgen.interpreter import interpret
+from tests.frontends.keras.models import MODELS
+from tests.frontends.keras.oracle import assert_agree, assert_file_agrees, randomize
+
+pytestmark = [
+    pytest.mark.keras,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_keras_files_agree_with_keras(name: str, tmp_path: Path) -> None:
+    assert_file_agrees(MODELS[name](), tmp_path, ".keras")
+
+
+# Keras fails to save random layers as .h5.
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"training_only"}))
+def test_h5_files_agree_with_keras(name: str, tmp_path: Path) -> None:
+    assert_file_agrees(MODELS[name](), tmp_path, ".h5")
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_live_models_agree_with_keras(name: str) -> None:
+    model = MODELS[name]()
+    randomize(model)
+    assert_agree(from_keras_model(model), model)
+
+
+def test_every_rule_is_exercised() -> None:
+    seen: set[str] = set()
+
+    def walk(model: object) -> None:
+        for layer in model.layers:  # type: ignore[attr-defined]
+            seen.add(type(layer).__name__)
+            if hasattr(layer, "layers"):
+                walk(layer)
+
+    for build in MODELS.values():
+        walk(build())
+    assert set(rules()[0]) - seen == set()
+
+
+def test_every_operation_is_exercised() -> None:
+    seen = {
+        layer["class_name"]
+        for name in ("operators", "operator_activations")
+        for layer in MODELS[name]().get_config()["layers"]
+    }
+    assert set(rules()[1]) - seen == set()
+
+
+def test_a_layer_called_twice_has_its_weights_once() -> None:
+    graph = from_keras_model(MODELS["shared_layer"]())
+    constants = [name.split("/")[1] for name, value in graph.values.items() if value.is_constant]
+    assert sorted(constants) == ["bias", "kernel"]
+
+
+def test_calls_are_in_the_order_of_the_file() -> None:
+    graph = from_keras_model(MODELS["sequential"]())
+    assert [node.op.name for node in graph.nodes] == [
+        "CONV_2D", "RELU", "MAX_POOL_2D", "CONV_2D", "BATCH_NORM", "RELU", "RESHAPE",
+        "FULLY_CONNECTED", "SOFTMAX",
+    ]  # fmt: skip
+
+
+def test_names_follow_the_layers() -> None:
+    import keras
+
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="deep")], name="block")
+    x = keras.Input((4,), name="signal")
+    y = inner(keras.layers.Dense(4, name="wide", activation="relu")(x))
+    graph = from_keras_model(keras.Model(x, inner(y), name="tower"))
+    assert graph.name == "tower"
+    assert graph.inputs == ("signal",)
+    assert [node.name for node in graph.nodes] == ["wide", "wide", "block/deep", "block/deep"]
+    assert [node.outputs[0] for node in graph.nodes] == [
+        "wide", "wide/relu", "block/deep", "block/call_1/deep",
+    ]  # fmt: skip
+
+
+def test_training_only_layers_leave_no_trace() -> None:
+    graph = from_keras_model(MODELS["training_only"]())
+    assert [node.op.name for node in graph.nodes] == ["CONV_2D", "RESHAPE"]
+
+
+def test_adapted_normalization() -> None:
+    import keras
+
+    layer = keras.layers.Normalization()
+    data = np.random.default_rng(0).normal(3, 5, (100, 4)).astype(np.float32)
+    layer.adapt(data)
+    model = keras.Sequential([keras.Input((4,)), layer])
+    graph = from_keras_model(model)
+    out = interpret(graph, data)[0]
+    np.testing.assert_allclose(out.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(out.std(0), 1, atol=1e-5)
+
+
+def test_padding_does_not_count_into_a_mean() -> None:
+    """Padded on one side only, where Keras's torch backend is no oracle."""
+    import keras
+
+    layer = keras.layers.AveragePooling2D(3, strides=2, padding="same")
+    graph = from_keras_model(keras.Sequential([keras.Input((4, 4, 1)), layer]))
+    x = np.arange(16, dtype=np.float32).reshape(1, 4, 4, 1)
+    want = [[x[0, :3, :3].mean(), x[0, :3, 2:].mean()], [x[0, 2:, :3].mean(), x[0, 2:, 2:].mean()]]
+    np.testing.assert_allclose(interpret(graph, x)[0][0, :, :, 0], want, rtol=1e-6)
+
+
+def test_mixed_precision_means_the_same_in_float32() -> None:
+    import keras
+
+    def build(policy: str) -> keras.Model:
+        layer = keras.layers.Dense(3, dtype=keras.DTypePolicy(policy), activation="tanh")
+        return keras.Sequential([keras.Input((5,)), layer])
+
+    mixed, plain = build("mixed_bfloat16"), build("float32")
+    randomize(mixed)
+    plain.set_weights(mixed.get_weights())
+    assert_agree(from_keras_model(mixed), plain)
