@@ -238,6 +238,15 @@ def test_one_zero_point_serves_all_channels_and_a_bias_without_scales_gets_them(
     assert graph.type(name) == whole.type("b")
 
 
+@pytest.mark.parametrize("scale", [1e-30, 1e30])
+def test_a_bias_scale_that_is_no_float32_number_is_left_out(scale: float) -> None:
+    model = small()
+    tensor(model, 0)["quantization"] = {"scale": [scale], "zero_point": [0]}
+    tensor(model, 1)["quantization"]["scale"] = [scale] * 3
+    tensor(model, 2)["quantization"] = None
+    assert read(encode(model)).type("b").quant is None
+
+
 def test_the_axis_of_old_converters_biases_is_mended() -> None:
     model = small()
     tensor(model, 2)["quantization"]["quantized_dimension"] = 3

@@ -280,11 +280,14 @@ def _compare(inferred: tuple[TensorType, ...], results: tuple[TensorType, ...]) 
 
 
 def _bias_quant(*types: TensorType) -> QuantParams | None:
-    """Return input scale times weight scale, as float32."""
+    """Return input scale times weight scale, or None if there is no such float32 number."""
     if len(types) != 2 or types[0].quant is None or types[1].quant is None:
         return None
     x, w = types[0].quant, types[1].quant
     if x.axis is not None:
         return None
-    scales = tuple(x.scale * scale for scale in w.scales)
-    return QuantParams(scales, (0,) * len(scales), None if w.axis is None else 0)
+    with np.errstate(over="ignore", under="ignore"):
+        scales = (x.scale * np.array(w.scales)).astype(np.float32)
+    if not (np.isfinite(scales).all() and (scales > 0).all()):
+        return None
+    return QuantParams(tuple(scales.tolist()), (0,) * scales.size, None if w.axis is None else 0)
