@@ -10,6 +10,7 @@ import numpy as np
 
 from smidgen.data import Dataset, accuracy, to_model
 from smidgen.errors import DataError, ToolMissingError, UnsupportedModelError
+from smidgen.facts import describe
 from smidgen.interpreter import check_inputs, interpret
 from smidgen.ir import Graph
 from smidgen.numerics.affine import dequantize
@@ -18,6 +19,8 @@ Array = np.ndarray[Any, Any]
 
 # Below this many samples compiling costs more than it saves.
 _WORTH_COMPILING = 16
+# Multiply-accumulates that make up for a compiler's best effort.
+_MUCH = 2e9
 
 
 def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
@@ -41,10 +44,11 @@ def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
     """
     arrays = check_inputs(graph, inputs)
     if len(arrays[0]) >= _WORTH_COMPILING and graph.is_quantized:
-        from smidgen.backends.c.host import HostModel
+        from smidgen.backends.c.host import FAST, QUICK, HostModel
 
+        work = describe(graph).macs * len(arrays[0])
         try:
-            return HostModel(graph).run(arrays)
+            return HostModel(graph, flags=FAST if work > _MUCH else QUICK).run(arrays)
         except (ToolMissingError, UnsupportedModelError):
             pass  # no compiler, or an operator without a C kernel: the interpreter always works
     slices = _slices(graph, len(arrays[0]))

@@ -202,9 +202,9 @@ class Firmware:
     @cached_property
     def host(self) -> HostModel:
         """The same C compiled for this machine."""
-        from smidgen.backends.c.host import HostModel
+        from smidgen.backends.c.host import QUICK, HostModel
 
-        return HostModel(self.graph)
+        return HostModel(self.graph, flags=QUICK)
 
     def run(
         self, inputs: Array | Sequence[Array], on: str = "emulator", *, profile: bool = False

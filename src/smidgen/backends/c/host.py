@@ -24,6 +24,16 @@ from smidgen.targets.toolchain import host_compile_shared
 
 Array = np.ndarray[Any, Any]
 
+# For thousands of samples: a copy of each kernel for each layer, so that sizes are constants.
+FAST = (
+    "-O2",
+    "-ftree-vectorize",
+    "-march=native",
+    "-DSM_KERNEL=static inline __attribute__((always_inline))",
+)
+# For a few samples: the compiler should not take longer than they do.
+QUICK = ("-O1",)
+
 # Runs n samples one after the other; copies inputs into the arena and outputs out of it.
 _DRIVER = """
 #include "{name}.h"
@@ -57,7 +67,7 @@ class HostModel:
 
     Args:
         graph: a graph whose every node has a C kernel.
-        flags: compiler flags after ours; the default asks for speed on this very machine.
+        flags: compiler flags after ours: FAST, QUICK or your own.
         trace: also keep every tensor of the last sample that ran (see `run_traced`).
 
     Raises:
@@ -73,7 +83,7 @@ class HostModel:
         self,
         graph: Graph,
         *,
-        flags: Sequence[str] = ("-O3", "-march=native"),
+        flags: Sequence[str] = FAST,
         trace: bool = False,
     ) -> None:
         self.graph = graph
