@@ -92,8 +92,8 @@ def _problem(graph: Graph, calls: list[Step], buffer_of: dict[str, str]) -> Memo
         size = step.kernel.scratch_bytes(step.site)
         if size:
             scratch.append(Buffer(_scratch_name(i), size, i, i + 1))
-    for name in graph.outputs:
-        end[buffer_of[name]] = max(1, len(calls))
+    for name in graph.outputs:  # read after the last call, which must not write over them
+        end[buffer_of[name]] = len(calls) + 1
     tensors = [Buffer(n, max(1, graph.type(n).bytes), start[n], end[n]) for n in start]
     return MemoryProblem((*tensors, *scratch), tuple(_overlaps(calls, buffer_of, end)))
 

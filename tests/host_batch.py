@@ -1,0 +1,88 @@
+"""Many graphs compiled into one shared library: starting the compiler takes longer than its work."""
+
+from __future__ import annotations
+
+import ctypes
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smidgen.backends.c.arena import Arena, plan_arena
+from smidgen.backends.c.emit import emit
+from smidgen.backends.c.project import write_sources
+from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.interpreter import check_inputs
+from smidgen.ir import Graph, numpy_dtype
+from smidgen.targets.toolchain import host_compile_shared
+
+Array = np.ndarray[Any, Any]
+
+# What generated code must compile under, and what must not happen while it runs.
+FLAGS = (
+    *("-O1", "-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wsign-conversion", "-pedantic"),
+    *("-fsanitize=undefined", "-fno-sanitize-recover=undefined"),
+)
+GUARD = 64  # bytes around the arena that nobody may touch
+UNTOUCHED = 0xA5
+
+
+class HostBatch:
+    """Graphs as compiled C on this machine.
+
+    Args:
+        graphs: graphs whose every node has a C kernel.
+        flags: compiler flags.
+    """
+
+    def __init__(self, graphs: Sequence[Graph], flags: Sequence[str] = FLAGS) -> None:
+        self.graphs = [graph.renamed(f"graph{i}") for i, graph in enumerate(graphs)]
+        self.arenas: list[Arena] = []
+        texts = []
+        self._folder = tempfile.TemporaryDirectory(prefix="smidgen-")
+        folder = Path(self._folder.name)
+        for graph in self.graphs:
+            self.arenas.append(plan_arena(graph, select_kernels(graph)))
+            source = emit(graph, self.arenas[-1], "test")
+            write_sources(source, folder)
+            text = source.source
+            for name in re.findall(r"^(?:SM_CONST|static const) \w+ (\w+)", text, re.MULTILINE):
+                text = re.sub(rf"\b{name}\b", f"{source.name}_{name}", text)
+            texts.append(text)
+        batch = folder / "batch.c"
+        batch.write_text("\n".join(texts), encoding="utf-8")
+        library = host_compile_shared([batch], folder / "batch.so", flags)
+        self._library = ctypes.CDLL(str(library))
+
+    def run(self, index: int, inputs: Array | Sequence[Array]) -> list[Array]:
+        """Run n samples through the graph number `index`, in an arena full of garbage at first.
+
+        Args:
+            index: which graph.
+            inputs: one array (n, ...) or one for each graph input.
+
+        Returns:
+            One array (n, ...) for each output.
+        """
+        graph, arena = self.graphs[index], self.arenas[index]
+        invoke = getattr(self._library, f"{graph.name}_invoke")
+        memory = np.full(arena.bytes + 2 * GUARD + 16, UNTOUCHED, np.uint8)
+        first = -(memory.ctypes.data + GUARD) % 16 + GUARD
+        block = memory[first : first + arena.bytes]
+        columns: list[list[Array]] = [[] for _ in graph.outputs]
+        arrays = check_inputs(graph, inputs)
+        for row in range(len(arrays[0])):
+            for name, array in zip(graph.inputs, arrays, strict=True):
+                raw = np.frombuffer(array[row].tobytes(), np.uint8)
+                block[arena.offset(name) : arena.offset(name) + raw.size] = raw
+            assert invoke(ctypes.c_void_p(block.ctypes.data)) == 0
+            for name, column in zip(graph.outputs, columns, strict=True):
+                type = graph.type(name)
+                raw = block[arena.offset(name) : arena.offset(name) + type.bytes].copy()
+                column.append(raw.view(numpy_dtype(type.dtype)).reshape(type.shape))
+        outside = np.concatenate([memory[:first], memory[first + arena.bytes :]])
+        assert (outside == UNTOUCHED).all(), f"{graph.name} writes outside its arena"
+        return [np.concatenate(column) for column in columns]
