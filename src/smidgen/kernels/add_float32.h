@@ -13,8 +13,8 @@ SM_KERNEL void sm_add_float32(const sm_elementwise_float32_params *p, const floa
         const float *pa = a + i * p->stride_a0 + j * p->stride_a1 + k * p->stride_a2;
         const float *pb = b + i * p->stride_b0 + j * p->stride_b1 + k * p->stride_b2;
         for (int32_t l = 0; l < p->size3; ++l) {
-          *output++ = sm_clamp_float32(pa[l * p->stride_a3] + pb[l * p->stride_b3], p->act_min,
-                                       p->act_max);
+          *output++ =
+              sm_clamp_float32(pa[l * p->stride_a3] + pb[l * p->stride_b3], p->act_min, p->act_max);
         }
       }
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
-from smidgen.ir import QuantParams
+from smidgen.ir import QuantParams, TensorType
 
 # Real bounds of each fused activation; TANH and SIGN_BIT exist in the schema, not in kernels.
 BOUNDS: dict[str, tuple[float, float]] = {
@@ -47,6 +47,12 @@ def int_bounds(name: str, quant: QuantParams, dtype: str) -> tuple[int, int]:
     from smidgen.numerics.affine import activation_range
 
     return activation_range(name, quant.scale, quant.zero_point, dtype)
+
+
+def check_bounds(name: str, output: TensorType) -> None:
+    """Raise ValueError when the output's scale cannot express a fused activation's bounds."""
+    if output.quant is not None:
+        int_bounds(name, output.quant, output.dtype)
 
 
 def float_bounds(name: str) -> tuple[float, float]:

@@ -1,16 +1,36 @@
-"""What ADD, SUB and MUL share: broadcasting, types, overlap, the file's form, samples."""
+"""What ADD, SUB and MUL share: everything but the arithmetic."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops._activation import check_activation
-from smidgen.ops._kernel import Param, Site
-from smidgen.ops._op import AxisRef, Coupling, Op, QuantRule, Role
+from smidgen.ops._activation import (
+    check_activation,
+    check_bounds,
+    float_activation,
+    float_bounds,
+    int_bounds,
+    read_activation,
+)
+from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._op import (
+    NOT_TRAINABLE_YET,
+    AxisRef,
+    Coupling,
+    NodeTypes,
+    Op,
+    QuantRule,
+    Role,
+    TfliteNode,
+    TfliteOp,
+    Types,
+    unsupported,
+)
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -18,73 +38,193 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
+DTYPES = ("float32", "int8")
 MAX_RANK = 4
 
 
-def infer(types: tuple[TensorType | None, ...], activation: str) -> tuple[TensorType, ...]:
-    """The broadcast result of two operands of one dtype.
+@dataclass(frozen=True)
+class Binary(Op):
+    """Base of the operators on two tensors that broadcast as in numpy, with a fused activation.
 
-    Raises:
-        ValueError: if the shapes do not broadcast or the dtypes differ.
+    A subclass says how two numbers are combined: `float_combine` and `int_combine`.
     """
-    check_activation(activation)
-    if len(types) != 2:
-        raise ValueError(f"takes two operands, got {len(types)}")
-    a, b = types
-    if a is None or b is None:
-        raise ValueError("takes two operands, one is missing")
-    if a.dtype != b.dtype:
-        raise ValueError(f"operands are {a.dtype} and {b.dtype}")
-    try:
-        shape = np.broadcast_shapes(a.shape, b.shape)
-    except ValueError:
-        raise ValueError(f"shapes {a.shape} and {b.shape} do not broadcast") from None
-    return (TensorType(shape, a.dtype),)
+
+    options: ClassVar[str]
+
+    fused_activation_function: str = "NONE"
+
+    def float_combine(self, a: Array, b: Array) -> Array:
+        """The result before the activation."""
+        raise NotImplementedError
+
+    def int_combine(self, types: NodeTypes, a: Array, b: Array, rounding: str) -> Array:
+        """Centred int64 operands to centred int64 results at the output's scale."""
+        raise NotImplementedError
+
+    def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
+        check_activation(self.fused_activation_function)
+        a, b = _both_types(types)
+        if a.dtype != b.dtype or a.dtype not in DTYPES:
+            raise ValueError(
+                f"operands are {a.dtype} and {b.dtype}, not both {' or '.join(DTYPES)}"
+            )
+        try:
+            shape = np.broadcast_shapes(a.shape, b.shape)
+        except ValueError:
+            raise ValueError(f"shapes {a.shape} and {b.shape} do not broadcast") from None
+        return (TensorType(shape, a.dtype),)
+
+    def batchable(self, *types: TensorType | None) -> bool:
+        """Whether axis 0 of every operand that has a batch is the result's axis 0.
+
+        An operand of lower rank that starts with 1 may be a batch that lines up with another axis,
+        and a constant of full rank that starts with another number fits one sample alone.
+        """
+        a, b = _both_types(types)
+        rank = max(a.rank, b.rank)
+        return rank > 0 and all(
+            t.shape[0] == 1 if t.rank == rank else t.rank == 0 or t.shape[0] != 1 for t in (a, b)
+        )
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        a, b = _both_arrays(arrays)
+        return (float_activation(self.float_combine(a, b), self.fused_activation_function),)
+
+    def int_ref(
+        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
+    ) -> tuple[Array, ...]:
+        a, b = (
+            array.astype(np.int64) - types.zero_point(i)
+            for i, array in enumerate(_both_arrays(arrays))
+        )
+        result = self.int_combine(types, a, b, rounding) + types.zero_point(-1)
+        bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
+        return (np.clip(result, *bounds).astype(types.dtype),)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION, Role.ACTIVATION))
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        check_bounds(self.fused_activation_function, outputs[0])
+
+    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    @classmethod
+    def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
+        return cls(read_activation(node.options["fused_activation_function"])), (0, 1)
+
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        fields = {"fused_activation_function": self.fused_activation_function}
+        return TfliteOp(self.options, fields, (0, 1))
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        return 2 if types.dtype == "int8" else 1
+
+    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
+        """The last axis of both operands and the result shrink together (a residual)."""
+        a, b = _both_types(types)
+        rank = max(a.rank, b.rank)
+        size = max((t.shape[-1] if t.rank else 1) for t in (a, b))
+        members = [
+            AxisRef(i, t.rank - 1) for i, t in enumerate((a, b)) if t.rank and t.shape[-1] == size
+        ]
+        return (Coupling(size, (*members, AxisRef(-1, rank - 1))),) if rank else ()
+
+    def macs(self, *types: TensorType | None) -> int:
+        return 0
+
+    @classmethod
+    def samples(cls) -> SearchStrategy[Sample]:
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+        from smidgen.ops._sample import Operand, Sample
+
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            shape = draw(_draw.shape())
+            kind = draw(_draw.dtype())
+            other = tuple(1 if draw(st.integers(0, 3)) == 0 else d for d in shape)
+            other = other[draw(st.sampled_from((0, 0, 0, 1))) :] or (1,)
+            quants = [draw(_draw.quant()) if kind == "int8" else None for _ in range(3)]
+            shapes = [shape, other] if draw(st.booleans()) else [other, shape]
+            operands = [
+                Operand(TensorType(s, kind, q)) for s, q in zip(shapes, quants[:2], strict=True)
+            ]
+            if draw(st.integers(0, 3)) == 0:
+                generator = draw(_draw.rng())
+                i = 1 if shapes[0] == shape else 0
+                operands[i] = Operand(operands[i].type, _draw.values(generator, operands[i].type))
+            return Sample(cls(draw(_draw.activation())), tuple(operands), (quants[2],))
+
+        return draw_sample()
 
 
-def both(arrays: tuple[Array | None, ...]) -> tuple[Array, Array]:
-    """The two operands' arrays."""
+def _both_types(types: Types) -> tuple[TensorType, TensorType]:
+    if len(types) != 2 or types[0] is None or types[1] is None:
+        raise ValueError(f"takes two operands, got {sum(t is not None for t in types)}")
+    return types[0], types[1]
+
+
+def _both_arrays(arrays: tuple[Array | None, ...]) -> tuple[Array, Array]:
     a, b = arrays
     assert a is not None and b is not None
     return a, b
 
 
-def batchable(types: tuple[TensorType | None, ...]) -> bool:
-    """Whether axis 0 of every operand that has a batch is the result's axis 0.
+def kernels(
+    name: str, int8_params: Callable[[Site], Mapping[str, Param]], int8_struct: str
+) -> tuple[Kernel, ...]:
+    """The kernels `sm_<name>_int8`, whose parameters begin with those of `int8_params`, and float.
 
-    An operand of lower rank that starts with 1 may be a batch that lines up with another axis.
+    Args:
+        name: such as "add".
+        int8_params: fields between the loops and the limits.
+        int8_struct: the name of the int8 kernel's struct.
     """
-    rank = max(t.rank for t in types if t is not None)
-    aligned = [t is not None and (t.rank in (0, rank) or t.shape[0] != 1) for t in types]
-    return rank > 0 and all(aligned)
+
+    def all_int8(site: Site) -> Mapping[str, Param]:
+        assert isinstance(site.op, Binary)
+        low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
+        offsets: dict[str, Param] = {
+            "a_offset": -site.quant(0).zero_point,
+            "b_offset": -site.quant(1).zero_point,
+            "output_offset": site.quant(-1).zero_point,
+        }
+        return {**_loops(site), **offsets, **int8_params(site), "act_min": low, "act_max": high}
+
+    def all_float(site: Site) -> Mapping[str, Param]:
+        assert isinstance(site.op, Binary)
+        low, high = float_bounds(site.op.fused_activation_function)
+        return {**_loops(site), "act_min": low, "act_max": high}
+
+    return tuple(
+        Kernel(
+            f"sm_{name}_{dtype}",
+            f"{name}_{dtype}.h",
+            guard=_guard(dtype),
+            params=params,
+            arguments=(0, 1),
+            struct=struct,
+            overlap=_overlap,
+        )
+        for dtype, params, struct in (
+            ("int8", all_int8, int8_struct),
+            ("float32", all_float, "sm_elementwise_float32_params"),
+        )
+    )
 
 
-def quant_rule() -> QuantRule:
-    """Two free activations."""
-    return QuantRule((Role.ACTIVATION, Role.ACTIVATION))
-
-
-def axes(types: tuple[TensorType | None, ...]) -> tuple[Coupling, ...]:
-    """The last axis of both operands and the result shrink together (a residual)."""
-    a, b = types
-    assert a is not None and b is not None
-    rank = max(a.rank, b.rank)
-    size = max((t.shape[-1] if t.rank else 1) for t in (a, b))
-    members = [
-        AxisRef(i, t.rank - 1) for i, t in enumerate((a, b)) if t.rank and t.shape[-1] == size
-    ]
-    return (Coupling(size, (*members, AxisRef(-1, rank - 1))),) if rank else ()
-
-
-def guard(dtype: str) -> Any:
+def _guard(dtype: str) -> Callable[[Site], str | None]:
     """A guard for kernels on two operands of `dtype` that broadcast in at most 4 dimensions."""
 
     def check(site: Site) -> str | None:
         dtypes = (site.dtype, site.input(1).dtype, site.output.dtype)
         if dtypes != (dtype,) * 3:
             return f"operands and output are {', '.join(dtypes)}, not {dtype}"
-        if site.output.rank > MAX_RANK:
-            return f"rank {site.output.rank}; broadcasting goes up to {MAX_RANK}"
+        if len(_merged(site)) > MAX_RANK:
+            return f"shapes that broadcast in more than {MAX_RANK} dimensions"
         if site.rounding != "double" and dtype == "int8":
             return "the kernels round as TFLM does (double rounding)"
         return None
@@ -92,26 +232,29 @@ def guard(dtype: str) -> Any:
     return check
 
 
-def loops(site: Site) -> dict[str, Param]:
-    """Sizes and element strides of a four-deep loop over the output; stride 0 broadcasts.
+def _merged(site: Site) -> list[tuple[int, int, int]]:
+    """Size and both operands' element strides of each loop over the output.
 
-    Adjacent axes that both operands walk contiguously are merged, so that equal shapes become
-    one flat loop (sizes 1, 1, 1, n).
+    Adjacent axes that both operands walk contiguously are merged.
     """
     out = site.output.shape
     strides = [_broadcast_strides(site.input(i).shape, out) for i in (0, 1)]
-    dims = [(n, strides[0][d], strides[1][d]) for d, n in enumerate(out) if n != 1]
     merged: list[tuple[int, int, int]] = []
-    for n, s0, s1 in dims:
-        if merged:
-            m, t0, t1 = merged[-1]
-            if t0 == s0 * n and t1 == s1 * n:
-                merged[-1] = (m * n, s0, s1)
-                continue
-        merged.append((n, s0, s1))
-    merged = [(1, 0, 0)] * (MAX_RANK - len(merged)) + merged
+    for n, s0, s1 in zip(out, *strides, strict=True):
+        if n == 1:
+            continue
+        if merged and merged[-1][1:] == (s0 * n, s1 * n):
+            merged[-1] = (merged[-1][0] * n, s0, s1)
+        else:
+            merged.append((n, s0, s1))
+    return merged
+
+
+def _loops(site: Site) -> dict[str, Param]:
+    """A four-deep loop; a stride of 0 broadcasts, equal shapes are one flat loop (1, 1, 1, n)."""
+    merged = _merged(site)
     fields: dict[str, Param] = {}
-    for d, (n, s0, s1) in enumerate(merged):
+    for d, (n, s0, s1) in enumerate([(1, 0, 0)] * (MAX_RANK - len(merged)) + merged):
         fields |= {f"size{d}": n, f"stride_a{d}": s0, f"stride_b{d}": s1}
     return fields
 
@@ -125,38 +268,10 @@ def _broadcast_strides(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int
     return strides
 
 
-def overlap(site: Site) -> Mapping[int, int]:
+def _overlap(site: Site) -> Mapping[int, int]:
     """An operand that is as large as the output may be overwritten in place."""
     return {
         i: 0
         for i, type in enumerate(site.inputs)
         if type is not None and site.constants[i] is None and type.size == site.output.size
     }
-
-
-def samples(cls: Any, quantized: Any = None) -> SearchStrategy[Sample]:
-    """Samples of `cls(activation)` on two operands, one of them constant now and then."""
-    from hypothesis import strategies as st
-
-    from smidgen.ops import _draw
-    from smidgen.ops._sample import Operand, Sample
-
-    @st.composite
-    def draw_sample(draw: st.DrawFn) -> Sample:
-        shape = draw(_draw.shape())
-        kind = draw(_draw.dtype())
-        other = tuple(1 if draw(st.integers(0, 3)) == 0 else d for d in shape)
-        other = other[draw(st.sampled_from((0, 0, 0, 1))) :] or (1,)
-        quants = [draw(_draw.quant()) if kind == "int8" else None for _ in range(3)]
-        shapes = [shape, other] if draw(st.booleans()) else [other, shape]
-        operands = [
-            Operand(TensorType(s, kind, q)) for s, q in zip(shapes, quants[:2], strict=True)
-        ]
-        if draw(st.integers(0, 3)) == 0:
-            generator = draw(_draw.rng())
-            i = 1 if shapes[0] == shape else 0
-            operands[i] = Operand(operands[i].type, _draw.values(generator, operands[i].type))
-        op: Op = cls(draw(_draw.activation()))
-        return Sample(op, tuple(operands), (quants[2],))
-
-    return draw_sample()

@@ -1,0 +1,61 @@
+"""MUL: the product of two tensors that broadcast, then a fused activation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.numerics.requantize import quantize_multiplier, requantize
+from smidgen.ops import _elementwise, _range
+from smidgen.ops._kernel import Param, Site
+from smidgen.ops._op import NodeTypes, Types
+
+Array = np.ndarray[Any, Any]
+
+# Products of centred int8 numbers take 16 bits: larger factors would push them out of 32.
+MAX_FACTOR = 2.0**14
+
+
+def _real_factor(types: NodeTypes) -> float:
+    return types.scale(0) * types.scale(1) / types.scale(-1)
+
+
+def _int8_params(site: Site) -> Mapping[str, Param]:
+    multiplier, shift = quantize_multiplier(_real_factor(NodeTypes(site.inputs, site.outputs)))
+    return {"multiplier": multiplier, "shift": shift}
+
+
+@dataclass(frozen=True)
+class Mul(_elementwise.Binary):
+    """a * b with numpy's broadcasting, then the fused activation."""
+
+    name: ClassVar[str] = "MUL"
+    options: ClassVar[str] = "MulOptions"
+
+    def float_combine(self, a: Array, b: Array) -> Array:
+        return a * b
+
+    def int_combine(self, types: NodeTypes, a: Array, b: Array, rounding: str) -> Array:
+        factor = quantize_multiplier(_real_factor(types))
+        return requantize(a * b, *factor, rounding=rounding).astype(np.int64)
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        types = NodeTypes(inputs, outputs)
+        if types.dtype == "int8" and _real_factor(types) > MAX_FACTOR:
+            raise ValueError(
+                f"the scales differ by a factor of {_real_factor(types):.3g}; "
+                f"{MAX_FACTOR:.0f} is the limit"
+            )
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        if types.dtype == "int8" and _real_factor(types) >= 1:
+            return 3
+        return super().tflite_version(types)
+
+    value_range = _range.corners
+    kernels = _elementwise.kernels("mul", _int8_params, "sm_mul_int8_params")
