@@ -8,8 +8,9 @@ it. A channel is removed from all its places at once or not at all.
 
 from __future__ import annotations
 
-import dataclasses
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ Array = np.ndarray[Any, Any]
 Place = str | tuple[int, int]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Site:
     """One coupling of one node.
 
@@ -78,7 +79,7 @@ class Channels:
             members = tuple(m for m in coupling.members if _operand(node, m.operand) is not None)
             # Anything unusual, such as a bias of rank 4, counts as not coupled, and so is pinned.
             if members and all(self._fits(node, coupling.size, m) for m in members):
-                found.append(dataclasses.replace(coupling, members=members))
+                found.append(replace(coupling, members=members))
         return tuple(found)
 
     def _fits(self, node: Node, size: int, ref: AxisRef) -> bool:
@@ -109,6 +110,7 @@ class Channels:
             where = [self._positions(i, coupling.size, m) for m in coupling.members]
             first = where[0][:, :1]
             edges += [np.stack(np.broadcast_arrays(first, w)).reshape(2, -1) for w in where]
+        self._count = count
         label = np.arange(count)
         if edges:
             a, b = np.concatenate(edges, axis=1)
@@ -166,98 +168,83 @@ class Channels:
         One position must be left. An axis with a scale for each position must keep two if it has
         them: runtimes may work out a lone multiplier in another precision.
         """
-        gone = np.fromiter(channels, np.int64)
+        gone = self._mask(channels)
         found = []
         for (place, axis), labels in self._axes.items():
-            quant = None if isinstance(place, str) else self._constant_type(place).quant
+            quant = None if isinstance(place, str) else self._constant(place).type.quant
             least = min(len(labels), 2 if quant is not None and quant.axis == axis else 1)
-            if np.count_nonzero(~np.isin(labels, gone)) < least:
-                found.append(labels[np.isin(labels, gone)])
+            goes = gone[labels]
+            if len(labels) - np.count_nonzero(goes) < least:
+                found.append(labels[goes])
         return found
 
-    def _constant_type(self, place: tuple[int, int]) -> TensorType:
-        name = self.graph.nodes[place[0]].inputs[place[1]]
-        assert name is not None
-        return self.graph.type(name)
-
-    def kept(self, index: int, operand: int, axis: int, channels: Iterable[int]) -> Array:
-        """Positions on an axis of a node's operand that stay when these channels go."""
-        name = _operand(self.graph.nodes[index], operand)
-        assert name is not None
-        labels = self._axes.get((self._place(index, operand), axis))
+    def kept(self, value: str, axis: int, channels: Iterable[int]) -> Array:
+        """Positions on an axis of an activation that stay when these channels go."""
+        labels = self.of(value, axis)
         if labels is None:
-            return np.arange(self.graph.type(name).shape[axis])
-        return np.flatnonzero(~np.isin(labels, np.fromiter(channels, np.int64)))
+            return np.arange(self.graph.type(value).shape[axis])
+        return np.flatnonzero(~self._mask(channels)[labels])
 
     def remove(self, channels: Iterable[int]) -> Graph:
         """The graph without these channels: smaller tensors, the same nodes and names.
 
-        What the channels contributed is lost, unless it is made up for elsewhere.
+        What the channels contributed is lost, unless it is made up for elsewhere. A constant that
+        several operands read is split if they lose different channels.
 
         Raises:
-            GraphError: if a channel is pinned, or an axis would be left empty.
+            GraphError: if a channel is pinned, or too little would be left of an axis.
         """
-        gone = sorted(set(channels))
-        for channel in gone:
-            if channel in self.pinned:
-                raise GraphError(f"channel {channel} cannot be removed: {self.pinned[channel]}")
-        if self.emptied(gone):
-            raise GraphError("some tensor would be left without any channel")
+        gone = self._mask(channels)
+        for channel, why in self.pinned.items():
+            if gone[channel]:
+                raise GraphError(f"channel {channel} cannot be removed: {why}")
+        if self.emptied(channels):
+            raise GraphError("some tensor would be left with too few channels")
         edit = GraphEditor(self.graph)
         for value in self.graph.values.values():
             if not value.is_constant:
-                axes = range(value.type.rank)
-                edit.set_type(value.name, _take(value.type, self._cuts(value.name, axes, gone)))
+                edit.set_type(value.name, _take(value.type, self._cuts(value, value.name, gone)))
+        readers = Counter(name for node in self.graph.nodes for name in node.inputs)
         copies: dict[tuple[str, str], str] = {}
         for i, node in enumerate(self.graph.nodes):
-            inputs = [
-                self._operand_without(edit, copies, i, k, gone) for k in range(len(node.inputs))
-            ]
+            inputs = list(node.inputs)
+            for k, name in enumerate(node.inputs):
+                if name is None or not self.graph.values[name].is_constant:
+                    continue
+                value = self.graph.values[name]
+                cuts = self._cuts(value, (i, k), gone)
+                key = (name, repr([(axis, stay.tolist()) for axis, stay in cuts.items()]))
+                if cuts and readers[name] == 1:
+                    edit.values[name] = _cut(value, cuts)  # keeps its name
+                elif cuts:
+                    if key not in copies:
+                        copies[key] = edit.fresh(name)
+                        edit.values[copies[key]] = replace(_cut(value, cuts), name=copies[key])
+                    inputs[k] = copies[key]
             op: Op = node.op  # type: ignore[assignment]
             types = tuple(None if n is None else edit.values[n].type for n in inputs)
             outputs = tuple(edit.values[n].type for n in node.outputs)
             edit.update(node, op=op.refit(types, outputs), inputs=tuple(inputs))
         return edit.finish()
 
-    def _cuts(self, place: Place, axes: Iterable[int], gone: list[int]) -> dict[int, Array]:
+    def _mask(self, channels: Iterable[int]) -> Array:
+        mask = np.zeros(self._count, bool)
+        mask[list(channels)] = True
+        return mask
+
+    def _constant(self, place: tuple[int, int]) -> Value:
+        name = _operand(self.graph.nodes[place[0]], place[1])
+        assert name is not None
+        return self.graph.values[name]
+
+    def _cuts(self, value: Value, place: Place, gone: Array) -> dict[int, Array]:
         """For each axis that loses something, the positions that stay."""
         cuts = {}
-        for axis in axes:
+        for axis in range(value.type.rank):
             labels = self._axes.get((place, axis))
-            if labels is not None:
-                stay = ~np.isin(labels, gone)
-                if not stay.all():
-                    cuts[axis] = np.flatnonzero(stay)
+            if labels is not None and gone[labels].any():
+                cuts[axis] = np.flatnonzero(~gone[labels])
         return cuts
-
-    def _operand_without(
-        self,
-        edit: GraphEditor,
-        copies: dict[tuple[str, str], str],
-        index: int,
-        operand: int,
-        gone: list[int],
-    ) -> str | None:
-        """The operand's name; a constant that shrinks becomes a new one, shared by equal uses."""
-        name = self.graph.nodes[index].inputs[operand]
-        if name is None or self.graph.data(name) is None:
-            return name
-        value = self.graph.values[name]
-        cuts = self._cuts((index, operand), range(value.type.rank), gone)
-        if not cuts:
-            return name
-        key = (name, repr({axis: stay.tolist() for axis, stay in cuts.items()}))
-        if key not in copies:
-            data = value.data
-            assert data is not None
-            for axis, stay in cuts.items():
-                data = np.take(data, stay, axis)
-            type = _take(value.type, cuts)
-            if sum(node.inputs.count(name) for node in self.graph.nodes) == 1:
-                edit.values[name] = Value(name, type, data)  # keeps its name
-                return name
-            copies[key] = edit.constant(data, hint=name, quant=type.quant, dtype=type.dtype)
-        return copies[key]
 
 
 def remove_channels(graph: Graph, channels: Mapping[str, Iterable[int]], axis: int = -1) -> Graph:
@@ -298,6 +285,15 @@ def _positions(ref: AxisRef, size: int) -> Array:
     """`ref.positions` of each of the first `size` channels, (size, repeat * tiles)."""
     tile = np.arange(ref.tiles)[:, None] * ref.period + np.arange(ref.repeat)
     return ref.offset + np.arange(size)[:, None] * ref.repeat + tile.reshape(1, -1)
+
+
+def _cut(value: Value, cuts: Mapping[int, Array]) -> Value:
+    """A constant with only the given positions of some axes."""
+    data = value.data
+    assert data is not None
+    for axis, stay in cuts.items():
+        data = np.take(data, stay, axis)
+    return replace(value, type=_take(value.type, cuts), data=data)
 
 
 def _take(type: TensorType, cuts: Mapping[int, Array]) -> TensorType:

@@ -65,16 +65,21 @@ class Change:
         where: the node.
         what: what was done.
         bytes_saved: by how much the graph's constants shrank.
+        nodes: the nodes whose constants got another size, and the bytes saved in each. A constant
+            that several nodes read counts in each of them.
     """
 
     rule: str
     where: str
     what: str
     bytes_saved: int
+    nodes: tuple[tuple[str, int], ...] = ()
 
     def __str__(self) -> str:
-        saved = f" ({self.bytes_saved:+,} bytes)".replace("+", "saves ") if self.bytes_saved else ""
-        return f"{self.rule}: {self.where}: {self.what}{saved}"
+        if not self.bytes_saved:
+            return f"{self.rule}: {self.where}: {self.what}"
+        verb = "saves" if self.bytes_saved > 0 else "costs"
+        return f"{self.rule}: {self.where}: {self.what} ({verb} {abs(self.bytes_saved):,} bytes)"
 
 
 @dataclass(frozen=True)
@@ -123,6 +128,7 @@ class Report:
 @dataclass
 class _Log:
     changes: list[Change] = field(default_factory=list)
+    settled: dict[str, Graph] = field(default_factory=dict)  # where a rule last found nothing
     refusals: dict[str, list[Refusal]] = field(default_factory=dict)
 
 
@@ -201,6 +207,8 @@ def count_macs(graph: Graph) -> int:
 def _exhaust(graph: Graph, rewrite: Rewrite, log: _Log, stop_after: int | None) -> Graph:
     """Apply one rewrite until it does not fire."""
     while not _done(log, stop_after) and rewrite.accepts(graph):
+        if log.settled.get(rewrite.name) is graph:
+            break
         refusals: list[Refusal] = []
         log.refusals[rewrite.name] = refusals
 
@@ -209,12 +217,32 @@ def _exhaust(graph: Graph, rewrite: Rewrite, log: _Log, stop_after: int | None) 
 
         patch = rewrite.find(graph, refuse)
         if patch is None:
+            log.settled[rewrite.name] = graph
             break
         verify(patch.graph)
         saved = graph.constant_bytes - patch.graph.constant_bytes
-        log.changes.append(Change(rewrite.name, patch.where, patch.what, saved))
+        nodes = _saved_by_node(graph, patch.graph)
+        log.changes.append(Change(rewrite.name, patch.where, patch.what, saved, nodes))
         graph = patch.graph
     return graph
+
+
+def _saved_by_node(before: Graph, after: Graph) -> tuple[tuple[str, int], ...]:
+    """The nodes of both graphs whose constants changed size."""
+    saved = []
+    for node in after.nodes:
+        old = before.producers.get(node.outputs[0])
+        difference = (
+            0 if old is None else _constant_bytes(before, old) - _constant_bytes(after, node)
+        )
+        if difference:
+            saved.append((node.label, difference))
+    return tuple(saved)
+
+
+def _constant_bytes(graph: Graph, node: Node) -> int:
+    names = {n for n in node.inputs if n is not None and graph.values[n].is_constant}
+    return sum(graph.type(name).bytes for name in names)
 
 
 def _done(log: _Log, stop_after: int | None) -> bool:

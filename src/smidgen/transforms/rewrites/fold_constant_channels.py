@@ -27,7 +27,7 @@ from smidgen.ir import Graph, GraphEditor, Node, QuantParams
 from smidgen.ops import NodeTypes, Role
 from smidgen.ops._range import Range
 from smidgen.transforms.ranges import value_ranges
-from smidgen.transforms.rewrites._constants import set_constant
+from smidgen.transforms.rewrites._edit import set_constant
 from smidgen.transforms.rewrites._rewrite import Patch, Refuse, Rewrite
 from smidgen.transforms.shrink import Channels, Site
 
@@ -54,17 +54,12 @@ def find(graph: Graph, refuse: Refuse) -> Patch | None:
     if not gone:
         return None
     edit = GraphEditor(channels.remove(gone))
-    for index, node in enumerate(graph.nodes):
-        bias = biases.get(node.outputs[0])
-        if bias is not None:
-            stay = channels.kept(index, -1, graph.type(node.outputs[0]).rank - 1, gone)
-            _set_bias(edit, edit.graph.producers[node.outputs[0]], bias[stay])
-    layers = _layers(channels, gone)
-    what = f"{sum(layers.values())} channels are constant or never read"
-    if len(layers) == 1:
-        return Patch(edit.finish(), next(iter(layers)), what)
-    parts = ", ".join(f"{name} {count}" for name, count in layers.items())
-    return Patch(edit.finish(), f"{len(layers)} layers", f"{what}: {parts}")
+    for output, bias in biases.items():
+        stay = channels.kept(output, -1, gone)
+        _set_bias(edit, edit.graph.producers[output], bias[stay])
+    makers = list(_makers(channels, gone))
+    where = makers[0] + (f" and {len(makers) - 1} more" if len(makers) > 1 else "")
+    return Patch(edit.finish(), where, f"{len(gone)} channels are constant or never read")
 
 
 def _contributions(
@@ -84,6 +79,9 @@ def _contributions(
             whole = parts[member.operand]
             assert whole is not None
             parts[member.operand] = _take(whole, member.positions(channel), member.axis)
+        if _is_live(parts):
+            varying.add(label)
+            continue
         sums = op.contribution(types, *parts)
         if sums is None:
             return {}
@@ -96,6 +94,12 @@ def _contributions(
     if at_border:
         refuse(node, f"{at_border} of its input channels are constant but differ at the border")
     return {label: total for label, total in found.items() if label not in varying}
+
+
+def _is_live(parts: list[Range | None]) -> bool:
+    """Whether it is plain that sums vary: no element is constant, and some weight is not zero."""
+    assert parts[0] is not None and parts[1] is not None
+    return bool((parts[0][0] != parts[0][1]).all() and parts[1][0].any())
 
 
 def _take(whole: Range, positions: list[int], axis: int) -> Range:
@@ -169,16 +173,16 @@ def _set_bias(edit: GraphEditor, node: Node, bias: Array) -> None:
     set_constant(edit, node, _bias_index(edit.graph, node), bias.astype(dtype), quant=quant)
 
 
-def _layers(channels: Channels, gone: set[int]) -> dict[str, int]:
-    """How many of the channels each layer made, by label; later layers only pass them on."""
+def _makers(channels: Channels, gone: set[int]) -> dict[str, None]:
+    """The nodes that made the channels, in order; later ones only pass them on."""
     seen: set[int] = set()
-    layers: dict[str, int] = {}
+    makers: dict[str, None] = {}
     for site in channels.sites:
         new = (gone & set(site.channels.tolist())) - seen
         if new:
-            layers[site.node.label] = layers.get(site.node.label, 0) + len(new)
+            makers[site.node.label] = None
             seen |= new
-    return layers
+    return makers
 
 
 def _op(node: Node) -> Op:
