@@ -155,7 +155,9 @@ class _Reader:
             rule = op.quant_rule(*operand_types)
         except (ValueError, ArithmeticError, LookupError, TypeError, AssertionError) as error:
             # Whatever an operator stumbles over here, it is the file that brought it.
-            raise ModelFileError(f"its operands are not accepted: {error}") from error
+            counts = f"{len(inputs)} operands and {len(results)} results do not make one"
+            reason = str(error) if isinstance(error, ValueError) else counts
+            raise ModelFileError(f"its operands are not accepted: {reason}") from error
         _compare(inferred, results)
         operands = self._with_bias_scale(operands, rule.roles)
         return Node(op, operands, tuple(self._output(i) for i in outputs))
