@@ -13,7 +13,7 @@ from smidgen.errors import EmulatorError, ToolchainError, ToolMissingError
 from smidgen.targets.counts import BlockCount
 from smidgen.targets.emulators.native import build_native
 
-_SLOTS = 1 << 16  # blocks of a program: thousands, so the table stays sparse
+_SLOTS = 1 << 15  # a program runs a few thousand blocks, so the table stays sparse
 _BLOCK = np.dtype(
     [("address", "<u4"), ("size", "<u4"), ("executions", "<u8"), ("fallthroughs", "<u8")]
 )
@@ -56,9 +56,9 @@ class NativeBlockCounter:
         """
         if self._table[3]:
             raise EmulatorError(f"the program runs more than {_SLOTS * 3 // 4} basic blocks")
-        ran = self._slots[self._slots["executions"] > 0]
-        blocks = [BlockCount(*map(int, row)) for row in ran.tolist()]
-        self._slots[:] = 0
+        used = np.flatnonzero(self._slots["executions"])
+        blocks = [BlockCount(*row) for row in self._slots[used].tolist()]
+        self._slots[used] = 0
         self._table[2:] = 0
         return blocks
 

@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from smidgen.errors import EmulatorError, ToolMissingError
 from smidgen.targets.cores import get_core
 from smidgen.targets.counts import BlockCount, count_by_function
@@ -227,14 +229,15 @@ class UnicornEmulator:
         )
 
     def _painted_stack(self) -> int:
-        stack = bytes(self._engine.mem_read(self._stack_limit, self._stack_top - self._stack_limit))
-        # Whole words: the stack pointer is always a multiple of four.
-        untouched = (len(stack) - len(stack.lstrip(bytes([_PAINT])))) // 4 * 4
-        if untouched == 0:
-            raise EmulatorError(
-                f"the stack of {len(stack)} bytes overflowed", where=str(self.image.path)
-            )
-        return len(stack) - untouched
+        size = self._stack_top - self._stack_limit
+        # By words: the stack pointer is always a multiple of four.
+        words = np.frombuffer(self._engine.mem_read(self._stack_limit, size), np.uint32)
+        touched = np.flatnonzero(words != _PAINT * 0x01010101)
+        if touched.size == 0:
+            return 0
+        if touched[0] == 0:
+            raise EmulatorError(f"the stack of {size} bytes overflowed", where=str(self.image.path))
+        return size - 4 * int(touched[0])
 
 
 def run(

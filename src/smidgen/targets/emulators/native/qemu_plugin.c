@@ -30,7 +30,7 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t, qemu_plugin_udata_cb_t, vo
 size_t qemu_plugin_tb_n_insns(const struct qemu_plugin_tb *);
 uint64_t qemu_plugin_tb_vaddr(const struct qemu_plugin_tb *);
 struct qemu_plugin_insn *qemu_plugin_tb_get_insn(const struct qemu_plugin_tb *, size_t);
-size_t qemu_plugin_insn_size(const struct qemu_plugin_insn *);
+const void *qemu_plugin_insn_data(const struct qemu_plugin_insn *);
 uint64_t qemu_plugin_insn_vaddr(const struct qemu_plugin_insn *);
 
 #if defined(_WIN32)
@@ -74,6 +74,13 @@ static void on_execute(unsigned int cpu, void *data) {
   last = now;
 }
 
+/* Not qemu_plugin_insn_size: before a page boundary QEMU peeks at the next instruction, and adds
+ * what it has read to the size of this one. */
+static uint64_t thumb_size(const struct qemu_plugin_insn *insn) {
+  const unsigned char *bytes = qemu_plugin_insn_data(insn);
+  return (bytes[1] >> 3) >= 0x1d ? 4 : 2;
+}
+
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
   size_t count = qemu_plugin_tb_n_insns(tb);
   struct qemu_plugin_insn *final = qemu_plugin_tb_get_insn(tb, count - 1);
@@ -83,7 +90,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     abort();
   }
   made->address = qemu_plugin_tb_vaddr(tb);
-  made->size = qemu_plugin_insn_vaddr(final) + qemu_plugin_insn_size(final) - made->address;
+  made->size = qemu_plugin_insn_vaddr(final) + thumb_size(final) - made->address;
   made->next = blocks;
   blocks = made;
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_execute, QEMU_PLUGIN_CB_NO_REGS, made);
