@@ -191,7 +191,7 @@ def three(arrays: tuple[Array | None, ...]) -> tuple[Array, Array, Array | None]
 def operands(node: TfliteNode) -> tuple[int | None, ...]:
     """IR operands of a file's convolution: a bias of -1 or beyond the list is left out."""
     has_bias = len(node.types) > 2 and node.types[2] is not None
-    return (0, 1, 2 if has_bias else None)
+    return (0, 1, 2) if has_bias else (0, 1)
 
 
 def written(types: NodeTypes) -> tuple[int, ...]:

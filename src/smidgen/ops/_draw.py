@@ -90,7 +90,7 @@ def weighted(
         operands += [Operand(TensorType((channels,), kind), b)] if has_bias else []
         return Sample(op, tuple(operands))
     x_quant, out_quant = draw(quant()), draw(quant(1e-2, 0.5))
-    per_channel = draw(st.booleans())
+    per_channel = draw(st.booleans()) and channels > 1  # one scale is per tensor in a file
     count = channels if per_channel else 1
     # Weight scales such that outputs cover the int8 range, and now and then far too much of it.
     fan_in = max(1, int(np.prod(w_shape)) // channels)

@@ -152,7 +152,7 @@ class Binary(Op):
             operands = [
                 Operand(TensorType(s, kind, q)) for s, q in zip(shapes, quants[:2], strict=True)
             ]
-            if draw(st.integers(0, 3)) == 0:
+            if len(other) < len(shape) or draw(st.integers(0, 3)) == 0:
                 generator = draw(_draw.rng())
                 i = 1 if shapes[0] == shape else 0
                 operands[i] = Operand(operands[i].type, _draw.values(generator, operands[i].type))

@@ -177,8 +177,7 @@ class Mean(Op):
         return cls(axis, node.options["keep_dims"]), (0,)
 
     def tflite_write(self, types: NodeTypes) -> TfliteOp:
-        assert types.inputs[0] is not None
-        axis = np.array(self.axes_of(types.inputs[0].shape), np.int32)
+        axis = np.array(self.axis, np.int32)
         return TfliteOp("ReducerOptions", {"keep_dims": self.keep_dims}, (0, axis))
 
     def tflite_version(self, types: NodeTypes) -> int:
