@@ -17,6 +17,7 @@ from smidgen.targets import (
 )
 from smidgen.targets import toolchain as toolchain_module
 from smidgen.targets.cores import CORES
+from smidgen.targets.emulators import native
 from tests.targets.conftest import PROGRAMS, Build
 from tests.targets.tools import need
 
@@ -194,3 +195,21 @@ def test_a_shared_library_for_this_machine(
     assert ctypes.CDLL(str(path)).twice(21) == 42
     with pytest.raises(ToolchainError, match="SCALE"):
         host_compile_shared([source], tmp_path / "bad.so")
+
+
+@pytest.mark.parametrize("name", ["hooks", "qemu_plugin"])
+def test_the_hooks_compile_without_a_warning(name: str, tmp_path: Path) -> None:
+    source = Path(native.__file__).parent / f"{name}.c"
+    # The plugin's symbols come from QEMU, so nothing is linked here but what is its own.
+    library = host_compile_shared([source], tmp_path / f"{name}.so", WARNINGS)
+    assert library.stat().st_size > 1000
+
+
+def test_a_native_library_is_built_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    library = native.build_native("hooks")
+    before = library.stat().st_mtime_ns
+    assert library.parent == tmp_path / "smidgen"
+    assert native.build_native("hooks") == library
+    assert library.stat().st_mtime_ns == before
+    assert list(library.parent.iterdir()) == [library]
