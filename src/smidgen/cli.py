@@ -255,7 +255,7 @@ def squeeze(
     """The whole job: int8, .tflite, C, emulated chip, comparison, accuracy, verdict, report."""
     from smidgen import squeeze as squeeze_model
     from smidgen import tables
-    from smidgen.squeeze import summary
+    from smidgen.report.result import summary
 
     result = squeeze_model(
         model,
@@ -300,7 +300,7 @@ def demo(
     """Train a small network on real digits, squeeze it and run it on an emulated chip."""
     from smidgen import tables
     from smidgen.demo import run_demo
-    from smidgen.squeeze import summary
+    from smidgen.report.result import summary
 
     result = run_demo(out, board, _teller(as_json))
     _print(as_json, summary(result), tables.squeeze(result))

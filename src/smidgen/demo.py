@@ -8,7 +8,8 @@ from typing import Any
 
 from smidgen.data import Dataset
 from smidgen.errors import ToolMissingError
-from smidgen.squeeze import Squeezed, Tell, squeeze
+from smidgen.report.result import Squeezed
+from smidgen.squeeze import Tell, squeeze
 
 BOARD = "arduino-nano-33-ble"
 EPOCHS = 30

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shutil
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +18,13 @@ from smidgen.backends.tflite.writer import write as write_tflite
 from smidgen.data import Dataset, to_model
 from smidgen.errors import RecipeError, SmidgenError
 from smidgen.evaluate import Score, evaluate
-from smidgen.facts import ModelFacts, describe
+from smidgen.facts import describe
 from smidgen.frontends import load
 from smidgen.ir import Graph, numpy_dtype
+from smidgen.report.result import Limit, Squeezed
 from smidgen.transforms.quantize import LayerError, Recipe, layer_errors, prepare, quantize
 from smidgen.transforms.rewrites import shrink
-from smidgen.verify import Verification, verify
+from smidgen.verify import verify
 
 if TYPE_CHECKING:
     from smidgen.targets.board import Board
@@ -36,73 +35,6 @@ Tell = Callable[[str], None]
 # Samples that are compared across runtimes, and samples in the per-layer error report.
 VERIFY_SAMPLES = 8
 ERROR_SAMPLES = 64
-
-
-@dataclass(frozen=True)
-class Limit:
-    """One thing that was asked for, and what was reached.
-
-    Args:
-        what: "flash", "ram", "latency" or "accuracy".
-        allowed: bytes, milliseconds, or the lowest score.
-        reached: in the same unit.
-        unit: "B", "ms" or "".
-    """
-
-    what: str
-    allowed: float
-    reached: float
-    unit: str
-
-    @property
-    def holds(self) -> bool:
-        """Whether it was met."""
-        return self.reached >= self.allowed if self.what == "accuracy" else (
-            self.reached <= self.allowed
-        )  # fmt: skip
-
-    def __str__(self) -> str:
-        if self.what == "accuracy":
-            return f"accuracy {self.reached:.4g}, at least {self.allowed:.4g} wanted"
-        room = self.allowed - self.reached
-        word = "to spare" if room >= 0 else "too many" if self.unit == "B" else "too slow"
-        return f"{self.what} {self.reached:,.6g} {self.unit}, {abs(room):,.6g} {self.unit} {word}"
-
-
-@dataclass(frozen=True, eq=False)
-class Squeezed:
-    """Everything `squeeze` made and measured."""
-
-    source: ModelFacts
-    model: Graph
-    facts: ModelFacts
-    firmware: Firmware
-    run: Run
-    before: Score | None
-    after: Score | None
-    verification: Verification
-    errors: tuple[LayerError, ...]
-    limits: tuple[Limit, ...]
-    tflite_bytes: int
-    out: Path | None
-    seconds: float
-
-    @property
-    def fits(self) -> bool:
-        """Whether every limit holds and the firmware computes what TFLM does."""
-        return all(limit.holds for limit in self.limits) and self.verification.ok
-
-    @property
-    def verdict(self) -> str:
-        """One sentence."""
-        board = self.firmware.board.title
-        missed = [str(limit) for limit in self.limits if not limit.holds]
-        if not self.verification.ok:
-            missed.append("the firmware's outputs differ from TensorFlow Lite Micro's")
-        if missed:
-            return f"does not fit {board}: {'; '.join(missed)}"
-        room = [str(limit) for limit in self.limits if limit.what in ("flash", "ram")]
-        return f"fits {board}: {'; '.join(room)}"
 
 
 def squeeze(
@@ -276,49 +208,3 @@ def _write(result: Squeezed, tflite: bytes, out: Path, source: Graph) -> None:
         if out.exists():
             shutil.rmtree(out)
         folder.replace(out)
-
-
-def summary(result: Squeezed) -> dict[str, Any]:
-    """The figures of a result as plain JSON values."""
-
-    def score(value: Score | None) -> dict[str, Any] | None:
-        return None if value is None else dataclasses.asdict(value)
-
-    firmware, run = result.firmware, result.run
-    return {
-        "model": result.source.name,
-        "board": firmware.board.name,
-        "verdict": result.verdict,
-        "fits": result.fits,
-        "limits": [{**dataclasses.asdict(limit), "holds": limit.holds} for limit in result.limits],
-        "before": score(result.before),
-        "after": score(result.after),
-        "source": {
-            "macs": result.source.macs,
-            "parameters": result.source.parameters,
-            "constant_bytes": result.source.constant_bytes,
-        },
-        "result": {
-            "macs": result.facts.macs,
-            "parameters": result.facts.parameters,
-            "constant_bytes": result.facts.constant_bytes,
-            "tflite_bytes": result.tflite_bytes,
-        },
-        "firmware": {
-            "flash_bytes": firmware.flash_bytes,
-            "code_bytes": firmware.code_bytes,
-            "constant_bytes": firmware.constant_bytes,
-            "ram_bytes": firmware.ram_bytes,
-            "arena_bytes": firmware.arena_bytes,
-            "stack_bytes": firmware.stack_bytes,
-            "instructions": run.instructions,
-            "cycles_estimated": run.cycles,
-            "milliseconds_estimated": (
-                None if run.cycles is None else firmware.board.milliseconds(run.cycles)
-            ),
-            "emulator": run.on,
-            "toolchain": firmware.toolchain.version,
-            "optimize": firmware.optimize,
-        },
-        "seconds": round(result.seconds, 2),
-    }

@@ -15,7 +15,7 @@ from smidgen.ir import Graph, numpy_dtype
 
 if TYPE_CHECKING:
     from smidgen.facts import ModelFacts
-    from smidgen.squeeze import Squeezed
+    from smidgen.report.result import Squeezed
     from smidgen.targets.board import Board
     from smidgen.transforms.quantize import LayerError
 
@@ -170,7 +170,7 @@ def run(facts: dict[str, Any]) -> list[Any]:
 
 def squeeze(result: Squeezed) -> list[Any]:
     """Before and after, what the firmware takes, and the verdict."""
-    from smidgen.squeeze import summary
+    from smidgen.report.result import summary
 
     facts = summary(result)
     firmware = facts["firmware"]

@@ -1,0 +1,103 @@
+"""The report's page: a record drawn into the template, in one file without outside parts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from smidgen.errors import ToolMissingError
+from smidgen.report import drawing
+
+_TEMPLATE = Path(__file__).with_name("template.html")
+_MANY = 40  # weight tensors and layers beyond this are not drawn one by one
+
+
+def write_report(record: dict[str, Any], path: str | Path) -> Path:
+    """Draw a record as one self-contained HTML file, written whole or not at all.
+
+    Args:
+        record: from `build_record` or `read_record`.
+        path: the file to write.
+
+    Returns:
+        The path.
+
+    Raises:
+        ToolMissingError: if jinja2 is not installed.
+    """
+    path = Path(path)
+    page = render(record)
+    temporary = path.with_name(f".{path.name}.part")
+    temporary.write_text(page, encoding="utf-8")
+    temporary.replace(path)
+    return path
+
+
+def render(record: dict[str, Any]) -> str:
+    """The page's HTML."""
+    try:
+        from jinja2 import Environment, StrictUndefined
+    except ImportError:
+        raise ToolMissingError("jinja2", extra="report", purpose="the report") from None
+    from markupsafe import Markup
+
+    environment = Environment(autoescape=True, undefined=StrictUndefined)
+    environment.filters["bytes"] = lambda n: f"{n:,} B"
+    environment.filters["count"] = lambda n: "–" if n is None else f"{n:,}"
+    environment.filters["number"] = _number
+    template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
+    drawings = {name: Markup(text) for name, text in _drawings(record).items()}
+    weights = [
+        {**entry, "drawing": Markup(drawing.histogram(entry))}
+        for entry in record["weights"][:_MANY]
+    ]
+    return template.render(r=record, draw=drawings, weights=weights, score=_score)
+
+
+def _number(value: float | None) -> str:
+    if value is None:
+        return "–"
+    return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _score(score: dict[str, Any] | None) -> str:
+    if score is None:
+        return "not measured"
+    if score["metric"] == "accuracy":
+        return f"{score['value']:.2%}"
+    return f"{score['value']:.4g}"
+
+
+def _drawings(record: dict[str, Any]) -> dict[str, str]:
+    firmware, layers = record["firmware"], record["layers"]
+    limits = {limit["what"]: limit for limit in record["limits"]}
+    rest = firmware["ram_bytes"] - firmware["arena_bytes"] - firmware["stack_bytes"]
+    ram = [
+        ("tensor arena", firmware["arena_bytes"]),
+        ("stack", firmware["stack_bytes"]),
+        ("other static data", rest),
+    ]
+    flash = [("code", firmware["code_bytes"]), ("constants", firmware["constant_bytes"])]
+    heavy = sorted(layers, key=lambda x: -x["constant_bytes"])[:_MANY]
+    return {
+        "flash": drawing.budget(flash, int(limits["flash"]["allowed"]), label="flash"),
+        "ram": drawing.budget(ram, int(limits["ram"]["allowed"]), label="RAM"),
+        "arena": drawing.arena(record["arena"]),
+        "constants": drawing.bars(
+            [(x["layer"], x["constant_bytes"]) for x in heavy if x["constant_bytes"]],
+            label="constants by layer",
+            unit=" B",
+        ),
+        "instructions": drawing.bars(
+            [(x["layer"], x["instructions"]) for x in layers if x["instructions"]],
+            label="instructions by layer",
+            css="b",
+        ),
+        "errors": drawing.bars(
+            [(e["layer"], e["own_snr_db"]) for e in record["errors"][:_MANY]],
+            label="signal to noise by layer",
+            unit=" dB",
+            digits=1,
+            css="c",
+        ),
+    }
