@@ -198,6 +198,18 @@ def test_equal_constants_are_one_and_unused_ones_none() -> None:
     assert names == ["x", "weights0", "conv_2d", "weights1", "conv_2d_1"]
 
 
+def test_four_bit_constants_take_half_a_byte_each() -> None:
+    b = GraphBuilder()
+    values = np.array([[-8, 7, 0, -1, 5]], np.int8)
+    quant = QuantParams.per_tensor(0.25)
+    constant = b.constant(values, quant=quant, dtype="int4")
+    graph = b.build([b.add(get_op("RESHAPE")((5, 1)), [constant], quant=quant)])
+    data = write(graph)
+    sizes = [buffer["data"].size for buffer in decode(data)["buffers"][1:]]
+    assert sizes == [3, 8]  # the other is the shape
+    assert not difference(graph, read(data))
+
+
 def test_operands_left_out_at_the_end_are_not_written_and_others_are_minus_one() -> None:
     (conv, _) = decode(write(twice_the_same()))["subgraphs"][0]["operators"]
     assert conv["inputs"].tolist() == [0, 1]
