@@ -60,7 +60,7 @@ class _Constants:
             self.bytes += array.nbytes
             kind = c_type(str(array.dtype))
             self.lines.append(
-                f"SM_CONST {kind} {hint}[{max(1, array.size)}] = {{\n{_rows(array)}\n}};\n"
+                f"static const SM_CONST {kind} {hint}[{max(1, array.size)}] = {{\n{_rows(array)}\n}};\n"
             )
         return self.names[key]
 
@@ -305,9 +305,9 @@ _SOURCE = dedent(
 
     {includes}
 
-    /* Constants may be moved to a section of their own. */
+    /* Define SM_CONST as an attribute to move the constants to a section of their own. */
     #ifndef SM_CONST
-    #define SM_CONST static const
+    #define SM_CONST
     #endif
 
     /* Built with SM_TRACE, the model reports every tensor as soon as it is computed. */
