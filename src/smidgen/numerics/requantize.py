@@ -119,10 +119,10 @@ def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64Array:
     value = np.asarray(x, np.int64)
     exp = np.asarray(exponent, np.int64)
     half = (np.int64(1) << exp) >> 1
-    # A tie of a negative number goes down: take the half one unit short. Without a shift there
-    # is nothing to round.
-    toward_zero = (value < 0) & (exp > 0)
-    return (value + half - toward_zero) >> exp
+    # A tie of a negative number goes down: its half is one unit short (value >> 63 is -1 then).
+    # Without a shift there is nothing to round.
+    all_bits_if_shifted = np.where(exp > 0, np.int64(-1), np.int64(0))
+    return (value + half + ((value >> 63) & all_bits_if_shifted)) >> exp
 
 
 def requantize(
