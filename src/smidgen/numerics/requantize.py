@@ -122,7 +122,8 @@ def rounding_divide_by_pot(x: ArrayLike, exponent: ArrayLike) -> Int64Array:
     # A tie of a negative number goes down: its half is one unit short (value >> 63 is -1 then).
     # Without a shift there is nothing to round.
     all_bits_if_shifted = np.where(exp > 0, np.int64(-1), np.int64(0))
-    return (value + half + ((value >> 63) & all_bits_if_shifted)) >> exp
+    quotient: Int64Array = (value + half + ((value >> 63) & all_bits_if_shifted)) >> exp
+    return quotient
 
 
 def requantize(
