@@ -6,7 +6,7 @@ import ctypes
 import itertools
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ class HostModel:
     Args:
         graph: a graph whose every node has a C kernel.
         flags: compiler flags after ours: FAST, QUICK or your own.
+        features: choose kernels as for a core that has these, such as {"dsp"}; their
+            instructions are written out in C on a machine that lacks them.
         trace: also keep every tensor of the last sample that ran (see `run_traced`).
 
     Raises:
@@ -85,9 +87,10 @@ class HostModel:
         *,
         flags: Sequence[str] = FAST,
         trace: bool = False,
+        features: Iterable[str] = (),
     ) -> None:
         self.graph = graph
-        self.arena: Arena = plan_arena(graph, select_kernels(graph))
+        self.arena: Arena = plan_arena(graph, select_kernels(graph, features=features))
         self.source: Source = emit(graph, self.arena, "host")
         # Once loaded the library needs no file.
         with tempfile.TemporaryDirectory(prefix="smidgen-") as temporary:
