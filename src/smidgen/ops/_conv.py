@@ -13,14 +13,25 @@ from smidgen.numerics.requantize import quantize_multipliers, requantize
 from smidgen.ops import _sum_range
 from smidgen.ops._activation import (
     check_activation,
+    check_bounds,
     float_activation,
     float_bounds,
     int_bounds,
     read_activation,
 )
 from smidgen.ops._kernel import Param, Site
-from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, Op, TfliteNode, unsupported
+from smidgen.ops._op import (
+    NOT_TRAINABLE_YET,
+    NodeTypes,
+    Op,
+    QuantRule,
+    Role,
+    TfliteNode,
+    Types,
+    unsupported,
+)
 from smidgen.ops._range import Range
+from smidgen.ops._unary import check_factor
 from smidgen.ops._window import Window
 
 Array = np.ndarray[Any, Any]
@@ -29,39 +40,24 @@ Array = np.ndarray[Any, Any]
 DTYPES = (("float32", "float32", "float32"), ("int8", "int8", "int32"))
 
 
-@dataclass(frozen=True)
-class Convolution(Op):
-    """What CONV_2D and DEPTHWISE_CONV_2D have in common: the window, bias and activation.
+class Weighted(Op):
+    """Base of the operators that sum products with weights, then add a bias and clamp.
 
-    A subclass says how products are summed (`accumulate`) and where weights keep what.
+    A subclass says how products are summed (`accumulate`) and where weights have their channels.
     """
 
     accumulator: ClassVar[str]  # a dtype in which sums of int8 products are exact, and fast
+    weight_axis: ClassVar[int]  # the weights' axis of output channels
 
-    stride_h: int = 1
-    stride_w: int = 1
-    padding: str = "VALID"
-    fused_activation_function: str = "NONE"
-    dilation_h_factor: int = 1
-    dilation_w_factor: int = 1
-
-    def window(self, w: tuple[int, ...]) -> Window:
-        """The window of weights of shape `w`."""
-        stride = (self.stride_h, self.stride_w)
-        dilation = (self.dilation_h_factor, self.dilation_w_factor)
-        return Window((w[1], w[2]), stride, dilation, self.padding)
+    fused_activation_function: str
 
     def accumulate(self, x: Array, w: Array) -> Array:
-        """Sums of products (n, out_h, out_w, out_c), in the arrays' own dtype."""
+        """Sums of products (..., output channels), in the arrays' own dtype."""
         raise NotImplementedError
 
-    def result(self, types: tuple[TensorType | None, ...], channels: int) -> tuple[TensorType, ...]:
-        """The output's type, once the operator's own checks are done."""
-        check_activation(self.fused_activation_function)
-        x, w = image_and_weights(types)
-        check_bias(types, channels)
-        positions = self.window(w.shape).positions(x.shape)
-        return (TensorType((x.shape[0], *positions, channels), x.dtype),)
+    def factors(self, types: NodeTypes) -> tuple[Array, Array]:
+        """Multipliers and shifts, int32: one of each (1,) or one for each channel (channels,)."""
+        return multipliers(types, types.outputs[0].shape[-1])
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x, w, bias = three(arrays)
@@ -76,8 +72,11 @@ class Convolution(Op):
         x, w, bias = three(arrays)
         centred = x.astype(self.accumulator) - types.zero_point(0)
         acc = self.accumulate(centred, w.astype(self.accumulator)).astype(np.int64)
-        factors = multipliers(types, acc.shape[-1])
-        return (finish_int(acc, bias, types, factors, self.fused_activation_function, rounding),)
+        if bias is not None:
+            acc = acc + bias.astype(np.int64)
+        low, high = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
+        scaled = requantize(acc, *self.factors(types), rounding=rounding).astype(np.int64)
+        return (np.clip(scaled + types.zero_point(-1), low, high).astype(types.dtype),)
 
     def contribution(self, types: NodeTypes, *ranges: Range | None) -> Range | None:
         return _sum_range.contribution(self.accumulate, types, ranges)
@@ -85,13 +84,46 @@ class Convolution(Op):
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         sums = self.contribution(types, *ranges)
         bias = ranges[2] if len(ranges) > 2 else None
-        channels = types.outputs[0].shape[3]
         activation = self.fused_activation_function
-        return _sum_range.value_range(
-            sums, types, bias, lambda: multipliers(types, channels), activation
-        )
+        return _sum_range.value_range(sums, types, bias, lambda: self.factors(types), activation)
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=self.weight_axis)
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        types = NodeTypes(inputs, outputs)
+        if types.dtype == "int8":
+            check_bounds(self.fused_activation_function, outputs[0])
+            check_factor(types.scale(0) * max(types.quant(1).scales) / types.scale(-1))
 
     torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+
+@dataclass(frozen=True)
+class Convolution(Weighted):
+    """What CONV_2D and DEPTHWISE_CONV_2D have in common: the window."""
+
+    stride_h: int = 1
+    stride_w: int = 1
+    padding: str = "VALID"
+    fused_activation_function: str = "NONE"
+    dilation_h_factor: int = 1
+    dilation_w_factor: int = 1
+
+    def window(self, w: tuple[int, ...]) -> Window:
+        """The window of weights of shape `w`."""
+        stride = (self.stride_h, self.stride_w)
+        dilation = (self.dilation_h_factor, self.dilation_w_factor)
+        return Window((w[1], w[2]), stride, dilation, self.padding)
+
+    def result(self, types: tuple[TensorType | None, ...], channels: int) -> tuple[TensorType, ...]:
+        """The output's type, once the operator's own checks are done."""
+        check_activation(self.fused_activation_function)
+        x, w = image_and_weights(types)
+        check_bias(types, channels)
+        positions = self.window(w.shape).positions(x.shape)
+        return (TensorType((x.shape[0], *positions, channels), x.dtype),)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
@@ -122,23 +154,14 @@ def window_int8_params(site: Site, **own: Param) -> Mapping[str, Param]:
     """Fields of an int8 convolution's struct: the window, the operator's `own`, the rest."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, Convolution)
-    factors = multipliers(NodeTypes(site.inputs, site.outputs), site.output.shape[3])
-    return {
-        **op.window(w.shape).params(x, site.output),
-        **own,
-        **int8_params(site, op.fused_activation_function, factors),
-    }
+    return {**op.window(w.shape).params(x, site.output), **own, **int8_params(site)}
 
 
 def window_float_params(site: Site, **own: Param) -> Mapping[str, Param]:
     """Fields of a float convolution's struct, as `window_int8_params`."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, Convolution)
-    return {
-        **op.window(w.shape).params(x, site.output),
-        **own,
-        **float_params(site, op.fused_activation_function),
-    }
+    return {**op.window(w.shape).params(x, site.output), **own, **float_params(site)}
 
 
 def window_overlap(site: Site) -> Mapping[int, int]:
@@ -189,9 +212,26 @@ def three(arrays: tuple[Array | None, ...]) -> tuple[Array, Array, Array | None]
 
 
 def operands(node: TfliteNode) -> tuple[int | None, ...]:
-    """IR operands of a file's convolution: a bias of -1 or beyond the list is left out."""
-    has_bias = len(node.types) > 2 and node.types[2] is not None
-    return (0, 1, 2) if has_bias else (0, 1)
+    """IR operands of a file's layer; a bias of -1, beyond the list or of filler is left out."""
+    bias = node.types[2] if len(node.types) > 2 else None
+    data = node.constants[2] if bias is not None else None
+    if bias is None or (data is not None and bias.quant is None and _is_filler(data)):
+        return (0, 1)
+    return (0, 1, 2)
+
+
+def filler(types: NodeTypes, channels: int) -> Array:
+    """A bias for a file that must have one: integer zeros without a scale, or negative zeros.
+
+    Adding a negative zero changes nothing, not even the sign of a zero.
+    """
+    if types.dtype == "float32":
+        return np.full(channels, -0.0, np.float32)
+    return np.zeros(channels, np.int32)
+
+
+def _is_filler(bias: Array) -> bool:
+    return not bias.any() and bool(bias.dtype == np.int32 or np.signbit(bias).all())
 
 
 def written(types: NodeTypes) -> tuple[int, ...]:
@@ -213,27 +253,11 @@ def multipliers(types: NodeTypes, channels: int) -> tuple[Array, Array]:
     return quantize_multipliers(np.broadcast_to(real, (channels,)))
 
 
-def finish_int(
-    acc: Array,
-    bias: Array | None,
-    types: NodeTypes,
-    factors: tuple[Array, Array],
-    activation: str,
-    rounding: str,
-) -> Array:
-    """Accumulators (n, ..., channels) to the output's integers: bias, requantize, clamp."""
-    if bias is not None:
-        acc = acc + bias.astype(np.int64)
-    low, high = int_bounds(activation, types.quant(-1), types.outputs[0].dtype)
-    scaled = requantize(acc, *factors, rounding=rounding).astype(np.int64)
-    out = np.clip(scaled + types.zero_point(-1), low, high)
-    return out.astype(types.outputs[0].dtype)
-
-
-def int8_params(site: Site, activation: str, factors: tuple[Array, Array]) -> dict[str, Param]:
-    """The last fields of every int8 kernel with weights; `factors` are multipliers and shifts."""
-    multiplier, shift = factors
-    low, high = int_bounds(activation, site.quant(-1), "int8")
+def int8_params(site: Site) -> dict[str, Param]:
+    """The last fields of every int8 kernel with weights."""
+    assert isinstance(site.op, Weighted)
+    multiplier, shift = site.op.factors(NodeTypes(site.inputs, site.outputs))
+    low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
     bias = site.constants[2] if len(site.constants) > 2 else None
     return {
         "input_offset": -site.quant(0).zero_point,
@@ -247,9 +271,10 @@ def int8_params(site: Site, activation: str, factors: tuple[Array, Array]) -> di
     }
 
 
-def float_params(site: Site, activation: str) -> dict[str, Param]:
+def float_params(site: Site) -> dict[str, Param]:
     """The last fields of every float kernel with weights."""
-    low, high = float_bounds(activation)
+    assert isinstance(site.op, Weighted)
+    low, high = float_bounds(site.op.fused_activation_function)
     bias = site.constants[2] if len(site.constants) > 2 else None
     return {"act_min": low, "act_max": high, "bias": bias, "weights": site.constant(1)}
 

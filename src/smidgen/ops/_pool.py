@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,13 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.ops import _range
-from smidgen.ops._activation import check_activation, float_bounds, int_bounds, read_activation
+from smidgen.ops._activation import (
+    check_activation,
+    check_bounds,
+    float_bounds,
+    int_bounds,
+    read_activation,
+)
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
     NOT_TRAINABLE_YET,
@@ -22,8 +28,10 @@ from smidgen.ops._op import (
     Role,
     TfliteNode,
     TfliteOp,
+    Types,
     unsupported,
 )
+from smidgen.ops._unary import guard, only
 from smidgen.ops._window import PADDINGS, Window
 
 if TYPE_CHECKING:
@@ -53,8 +61,7 @@ class Pool(Op):
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         check_activation(self.fused_activation_function)
-        (x,) = types
-        assert x is not None
+        x = only(types)
         if x.rank != 4 or not x.size:
             raise ValueError(f"input must be (n, h, w, c) and not empty, got shape {x.shape}")
         return (TensorType((x.shape[0], *self.window.positions(x.shape), x.shape[3]), x.dtype),)
@@ -63,6 +70,11 @@ class Pool(Op):
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
 
     value_range = _range.monotone
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        check_bounds(self.fused_activation_function, outputs[0])
+
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
@@ -93,8 +105,7 @@ class Pool(Op):
         return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        (x,) = types
-        assert x is not None
+        x = only(types)
         return (Coupling(x.shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
 
     def macs(self, *types: TensorType | None) -> int:
@@ -128,15 +139,12 @@ def kernels(symbol: str) -> tuple[Kernel, ...]:
         Kernel(
             f"{symbol}_{dtype}",
             f"{symbol.removeprefix('sm_')}_{dtype}.h",
-            guard=guard,
+            guard=_guard(dtype),
             params=params,
             struct=f"sm_pool_2d_{dtype}_params",
             overlap=_overlap,
         )
-        for dtype, guard, params in (
-            ("int8", _int8_guard, _int8_params),
-            ("float32", _float_guard, _float_params),
-        )
+        for dtype, params in (("int8", _int8_params), ("float32", _float_params))
     )
 
 
@@ -163,17 +171,10 @@ def _overlap(site: Site) -> Mapping[int, int]:
     return {0: site.op.window.lead(site.input(0), site.output)}
 
 
-def _int8_guard(site: Site) -> str | None:
-    return _guard(site, "int8")
+def _guard(dtype: str) -> Callable[[Site], str | None]:
+    def check(site: Site) -> str | None:
+        if site.output.shape[0] != 1:
+            return f"batch {site.output.shape[0]}; kernels run one sample at a time"
+        return guard(dtype)(site)
 
-
-def _float_guard(site: Site) -> str | None:
-    return _guard(site, "float32")
-
-
-def _guard(site: Site, dtype: str) -> str | None:
-    if (site.dtype, site.output.dtype) != (dtype, dtype):
-        return f"input and output are {site.dtype}, {site.output.dtype}, not {dtype}"
-    if site.output.shape[0] != 1:
-        return f"batch {site.output.shape[0]}; kernels run one sample at a time"
-    return None
+    return check

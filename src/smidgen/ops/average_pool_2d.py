@@ -11,6 +11,7 @@ from smidgen.numerics.average import rounded_quotient
 from smidgen.ops import _pool
 from smidgen.ops._activation import float_activation, int_bounds
 from smidgen.ops._op import NodeTypes
+from smidgen.ops._unary import one
 
 Array = np.ndarray[Any, Any]
 
@@ -31,16 +32,14 @@ class AveragePool2D(_pool.Pool):
         return np.asarray(sums), np.asarray(counts)
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
-        (x,) = arrays
-        assert x is not None
+        x = one(arrays)
         sums, counts = self._sums(x)
         return (float_activation(sums / counts.astype(np.float32), self.fused_activation_function),)
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
-        (x,) = arrays
-        assert x is not None
+        x = one(arrays)
         means = rounded_quotient(*self._sums(x.astype(np.int32)))
         bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
         return (np.clip(means, *bounds).astype(types.dtype),)

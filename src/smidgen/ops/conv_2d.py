@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops import _conv, _window
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import AxisRef, Coupling, NodeTypes, QuantRule, Role, TfliteOp
+from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -45,6 +45,7 @@ class Conv2D(_conv.Convolution):
 
     name: ClassVar[str] = "CONV_2D"
     accumulator: ClassVar[str] = "float64"  # matrix products of floats are the fast ones
+    weight_axis: ClassVar[int] = 0
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         x, w = _conv.image_and_weights(types)
@@ -69,11 +70,11 @@ class Conv2D(_conv.Convolution):
                 acc[..., ours] += view[..., g * depth : (g + 1) * depth] @ w[ours, ky, kx].T
         return acc
 
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=0)
-
     def tflite_write(self, types: NodeTypes) -> TfliteOp:
-        return TfliteOp("Conv2DOptions", self.fields(), _conv.written(types))
+        operands: tuple[int | Array, ...] = _conv.written(types)
+        if len(operands) == 2:  # LiteRT asks for a bias
+            operands = (*operands, _conv.filler(types, types.outputs[0].shape[3]))
+        return TfliteOp("Conv2DOptions", self.fields(), operands)
 
     def tflite_version(self, types: NodeTypes) -> int:
         x, w = _conv.image_and_weights(types.inputs)

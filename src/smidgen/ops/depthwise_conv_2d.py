@@ -12,7 +12,7 @@ from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
 from smidgen.ops import _conv, _window
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, QuantRule, Role, TfliteNode, TfliteOp
+from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -46,6 +46,7 @@ class DepthwiseConv2D(_conv.Convolution):
 
     name: ClassVar[str] = "DEPTHWISE_CONV_2D"
     accumulator: ClassVar[str] = "int32"
+    weight_axis: ClassVar[int] = 3
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         x, w = _conv.image_and_weights(types)
@@ -64,9 +65,6 @@ class DepthwiseConv2D(_conv.Convolution):
         for ky, kx, view in window.taps(x, 0):
             acc += view[..., None] * w[0, ky, kx].reshape(channels, -1)
         return acc.reshape(*shape[:3], w.shape[3])
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=3)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

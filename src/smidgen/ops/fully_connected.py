@@ -11,22 +11,10 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multipliers
-from smidgen.ops import _conv, _sum_range
-from smidgen.ops._activation import check_activation, float_activation, read_activation
+from smidgen.ops import _conv
+from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
-    AxisRef,
-    Coupling,
-    NodeTypes,
-    Op,
-    QuantRule,
-    Role,
-    TfliteNode,
-    TfliteOp,
-    unsupported,
-)
-from smidgen.ops._range import Range
+from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp, Types
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -36,41 +24,22 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 
-def _factors(types: NodeTypes) -> tuple[Array, Array]:
-    """Multipliers and shifts, int32: one for all outputs (1,), or one for each (co,).
-
-    With a single weight scale the runtimes multiply the input's and the weights' scales in
-    float32; with one for each channel, in double.
-    """
-    scales = types.quant(1).scales
-    if len(scales) > 1:
-        return _conv.multipliers(types, len(scales))
-    product = np.float32(types.scale(0)) * np.float32(scales[0])
-    return quantize_multipliers(np.array([float(product) / types.scale(-1)]))
-
-
 def _sizes(site: Site) -> dict[str, Param]:
     out_c, in_c = site.input(1).shape
     return {"rows": site.input(0).size // in_c, "in_c": in_c, "out_c": out_c}
 
 
 def _int8_params(site: Site) -> Mapping[str, Param]:
-    assert isinstance(site.op, FullyConnected)
-    factors = _factors(NodeTypes(site.inputs, site.outputs))
-    return {
-        **_sizes(site),
-        "scale_step": int(len(factors[0]) > 1),
-        **_conv.int8_params(site, site.op.fused_activation_function, factors),
-    }
+    scale_step = int(len(site.quant(1).scales) > 1)
+    return {**_sizes(site), "scale_step": scale_step, **_conv.int8_params(site)}
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
-    assert isinstance(site.op, FullyConnected)
-    return {**_sizes(site), **_conv.float_params(site, site.op.fused_activation_function)}
+    return {**_sizes(site), **_conv.float_params(site)}
 
 
 @dataclass(frozen=True)
-class FullyConnected(Op):
+class FullyConnected(_conv.Weighted):
     """The input's elements in rows of ci, times the weights (co, ci), plus bias, activation.
 
     With `keep_num_dims` the result has the input's shape but for the last axis; otherwise it is
@@ -78,6 +47,8 @@ class FullyConnected(Op):
     """
 
     name: ClassVar[str] = "FULLY_CONNECTED"
+    accumulator: ClassVar[str] = "float64"  # matrix products of floats are the fast ones
+    weight_axis: ClassVar[int] = 0
 
     fused_activation_function: str = "NONE"
     keep_num_dims: bool = False
@@ -99,40 +70,36 @@ class FullyConnected(Op):
     def batchable(self, *types: TensorType | None) -> bool:
         return self.infer(*types)[0].shape[0] == 1
 
-    def _multiply(self, x: Array, w: Array) -> Array:
+    def accumulate(self, x: Array, w: Array) -> Array:
         rows = x.reshape(-1, w.shape[1]) @ w.T
         return rows.reshape(*x.shape[:-1], w.shape[0]) if self.keep_num_dims else rows
 
-    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
-        x, w, bias = _conv.three(arrays)
-        y = self._multiply(x, w)
-        if bias is not None:
-            y = y + bias
-        return (float_activation(y, self.fused_activation_function).astype(np.float32),)
+    def factors(self, types: NodeTypes) -> tuple[Array, Array]:
+        """One of each, or one for each output.
 
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        x, w, bias = _conv.three(arrays)
-        # float64 sums of int8 products are exact far beyond any layer's size, and fast.
-        centred = x.astype(np.float64) - types.zero_point(0)
-        acc = self._multiply(centred, w.astype(np.float64)).astype(np.int64)
-        activation = self.fused_activation_function
-        return (_conv.finish_int(acc, bias, types, _factors(types), activation, rounding),)
+        With a single weight scale the runtimes multiply the input's and the weights' scales in
+        float32; with one for each channel, in double.
+        """
+        scales = types.quant(1).scales
+        if len(scales) > 1:
+            return super().factors(types)
+        product = np.float32(types.scale(0)) * np.float32(scales[0])
+        return quantize_multipliers(np.array([float(product) / types.scale(-1)]))
 
-    def contribution(self, types: NodeTypes, *ranges: Range | None) -> Range | None:
-        return _sum_range.contribution(self._multiply, types, ranges)
-
-    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
-        sums = self.contribution(types, *ranges)
-        bias = ranges[2] if len(ranges) > 2 else None
-        activation = self.fused_activation_function
-        return _sum_range.value_range(sums, types, bias, lambda: _factors(types), activation)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=0)
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        types = NodeTypes(inputs, outputs)
+        bias = inputs[2] if len(inputs) > 2 else None
+        if types.dtype != "int8" or bias is None or bias.quant is None:
+            return
+        scales = types.quant(1).scales
+        product = types.scale(0) * scales[0]
+        # What the runtimes ask for when there is one weight scale.
+        if len(scales) == 1 and abs(product - bias.quant.scales[0]) > 0.02 * types.scale(-1):
+            raise ValueError(
+                f"the bias has scale {bias.quant.scales[0]:.3g}; "
+                f"input and weights make {product:.3g}"
+            )
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

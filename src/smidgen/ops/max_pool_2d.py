@@ -10,6 +10,7 @@ import numpy as np
 from smidgen.ops import _pool
 from smidgen.ops._activation import float_activation, int_bounds
 from smidgen.ops._op import NodeTypes
+from smidgen.ops._unary import one
 
 Array = np.ndarray[Any, Any]
 
@@ -28,15 +29,13 @@ class MaxPool2D(_pool.Pool):
         return np.asarray(np.maximum.reduce(views))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
-        (x,) = arrays
-        assert x is not None
+        x = one(arrays)
         return (float_activation(self._largest(x, -np.inf), self.fused_activation_function),)
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
-        (x,) = arrays
-        assert x is not None
+        x = one(arrays)
         largest = self._largest(x, np.iinfo(x.dtype).min)
         bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
         return (np.clip(largest, *bounds).astype(types.dtype),)

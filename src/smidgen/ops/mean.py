@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -25,9 +25,11 @@ from smidgen.ops._op import (
     Role,
     TfliteNode,
     TfliteOp,
+    Types,
     unsupported,
 )
 from smidgen.ops._range import Range
+from smidgen.ops._unary import guard, one, only
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Loop = tuple[int, int]  # size, stride in elements
 
+# Larger factors would push scaled sums out of 32 bits.
+MAX_FACTOR = 2.0**20
 # Loops over axes that stay, and over axes that go, that the kernels have.
 MAX_LOOPS = 2
 
@@ -79,18 +83,16 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     }
 
 
-def _guard(dtype: str) -> Any:
+def _guard(dtype: str) -> Callable[[Site], str | None]:
     def check(site: Site) -> str | None:
         assert isinstance(site.op, Mean)
-        if (site.dtype, site.output.dtype) != (dtype, dtype):
-            return f"input and output are {site.dtype}, {site.output.dtype}, not {dtype}"
         if site.rounding != "double" and dtype == "int8":
             return "the kernels round as TFLM does (double rounding)"
         shape = site.input(0).shape
         axes = site.op.axes_of(shape)
         if max(len(loops) for loops in _loops(shape, axes)) > MAX_LOOPS:
             return f"means over axes {axes} of {shape} take more loops than there are"
-        return None
+        return guard(dtype)(site)
 
     return check
 
@@ -123,8 +125,7 @@ class Mean(Op):
         return math.prod(shape[a] for a in self.axes_of(shape))
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
-        (x,) = types
-        assert x is not None
+        x = only(types)
         if not x.size:
             raise ValueError(f"the input of shape {x.shape} has no elements")
         axes = self.axes_of(x.shape)
@@ -133,21 +134,18 @@ class Mean(Op):
         return (TensorType(tuple(kept if self.keep_dims else left), x.dtype),)
 
     def batchable(self, *types: TensorType | None) -> bool:
-        (x,) = types
-        assert x is not None
+        x = only(types)
         return x.rank > 0 and 0 not in self.axes_of(x.shape)
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
-        (x,) = arrays
-        assert x is not None
+        x = one(arrays)
         axes = self.axes_of(x.shape)
         return (np.asarray(np.mean(x, axis=axes, dtype=np.float32, keepdims=self.keep_dims)),)
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
-        (x,) = arrays
-        assert x is not None
+        x = one(arrays)
         count = self.count(x.shape)
         total = np.sum(x, axis=self.axes_of(x.shape), dtype=np.int64, keepdims=self.keep_dims)
         factor = mean_multiplier(types.scale(0) / types.scale(-1), count)
@@ -168,6 +166,15 @@ class Mean(Op):
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,))
+
+    def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
+        super().check_quant(inputs, outputs)
+        types = NodeTypes(inputs, outputs)
+        if types.dtype == "int8" and types.scale(0) / types.scale(-1) > MAX_FACTOR:
+            raise ValueError(
+                f"the scales differ by a factor of {types.scale(0) / types.scale(-1):.3g}; "
+                f"{MAX_FACTOR:.0f} is the limit"
+            )
 
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 
@@ -201,8 +208,7 @@ class Mean(Op):
     )
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        (x,) = types
-        assert x is not None
+        x = only(types)
         last = x.rank - 1
         if not x.rank or last in self.axes_of(x.shape):
             return ()  # a mean over fewer channels is another mean
