@@ -49,7 +49,7 @@ class HostBatch:
             source = emit(graph, self.arenas[-1], "test")
             write_sources(source, folder)
             text = source.source
-            for name in re.findall(r"^(?:SM_CONST|static const) \w+ (\w+)", text, re.MULTILINE):
+            for name in re.findall(r"^static const (?:SM_CONST )?\w+ (\w+)", text, re.MULTILINE):
                 text = re.sub(rf"\b{name}\b", f"{source.name}_{name}", text)
             texts.append(text)
         batch = folder / "batch.c"
