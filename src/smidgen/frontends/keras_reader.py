@@ -162,7 +162,7 @@ class _Dump:
         self.lists: dict[str, list[str]] = {}
         self.datasets: dict[str, Any] = {}
         self.budget = budget
-        self.objects = 0
+        self.seen: set[int] = set()
         self._walk(root, "", 0, skip)
 
     def _walk(self, group: Any, path: str, depth: int, skip: tuple[str, ...] = ()) -> None:
@@ -176,18 +176,27 @@ class _Dump:
                 self.lists[path] = names
         links = _Links(group)
         for name in group:
-            self.objects += 1
-            if self.objects > MAX_OBJECTS:
-                raise ModelFileError(f"it holds over {MAX_OBJECTS:,} objects", hint=DAMAGED)
             if name in skip:
                 continue
             child = links.child(name)
             inner = f"{path}/{name}" if path else name
+            self._visit(child, inner)
             if isinstance(child, h5py.Group):
                 self._walk(child, inner, depth + 1)
             elif isinstance(child, h5py.Dataset):
                 self._check(child, inner)
                 self.datasets[inner] = child
+
+    def _visit(self, child: Any, path: str) -> None:
+        """Refuse an object that two links lead to (the walk might never end) and too many."""
+        import h5py
+
+        address = h5py.h5o.get_info(child.id).addr
+        if address in self.seen:
+            raise ModelFileError(f"{path!r} is reached twice", hint=DAMAGED)
+        self.seen.add(address)
+        if len(self.seen) > MAX_OBJECTS:
+            raise ModelFileError(f"it holds over {MAX_OBJECTS:,} objects", hint=DAMAGED)
 
     def _check(self, dataset: Any, path: str) -> None:
         if dataset.is_virtual or dataset.external:

@@ -65,16 +65,20 @@ def load_keras(path: str | Path) -> Graph:
     with output:
         header, arrays = _received(output)
     try:
-        model = parse_config(header["config"])
-        refuse_unknown(model)
-        if header["format"] == "keras":
-            assign_keras(model, arrays, roles_of)
-        else:
-            assign_h5(model, header["lists"], arrays, roles_of)
-        return to_graph(model, path.stem, keras2=header["version"].startswith(("1", "2")))
+        return _graph_of(header, arrays, path.stem)
     except SmidgenError as error:
         error.where = f"{path.name}: {error.where}" if error.where else path.name
         raise
+
+
+def _graph_of(header: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]], name: str) -> Graph:
+    model = parse_config(header["config"])
+    refuse_unknown(model)
+    if header["format"] == "keras":
+        assign_keras(model, arrays, roles_of)
+    else:
+        assign_h5(model, header["lists"], arrays, roles_of)
+    return to_graph(model, name, keras2=header["version"].startswith(("1", "2")))
 
 
 def _received(output: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:

@@ -7,7 +7,7 @@ from collections import Counter
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends.keras.layers import rules
-from smidgen.frontends.keras.site import Conversion, LayerSite, Rule
+from smidgen.frontends.keras.site import Conversion, LayerSite, Rule, policy_name
 from smidgen.frontends.keras.spec import Call, LayerSpec, ModelSpec, TensorRef
 from smidgen.ir import Graph, GraphBuilder, TensorType
 
@@ -97,9 +97,7 @@ def _declare(conversion: Conversion, by_name: dict[str, LayerSpec], ref: TensorR
             where=spec.label,
             hint="build the model with keras.Input of a fixed shape and copy the weights over",
         )
-    dtype = spec.config.get("dtype") or "float32"
-    if isinstance(dtype, dict):
-        dtype = dtype.get("config", {}).get("name")
+    dtype = policy_name(spec.config.get("dtype")) or "float32"
     if dtype not in INPUT_DTYPES:
         raise UnsupportedModelError(
             f"its dtype is {dtype!r}", where=spec.label, hint="use a float32 input"

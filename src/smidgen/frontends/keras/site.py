@@ -61,7 +61,10 @@ class LayerSite:
     def input(self) -> str:
         """The only operand."""
         if len(self.inputs) != 1 or len(self.args) != 1:
-            raise self.refuse(f"it is called with {len(self.args)} arguments, not 1")
+            raise self.refuse(
+                f"it is called with {len(self.inputs)} tensors and "
+                f"{len(self.args) - len(self.inputs)} other arguments, not with 1 tensor"
+            )
         return self.inputs[0]
 
     def type(self, value: str) -> TensorType:
@@ -126,14 +129,27 @@ class LayerSite:
 
     def number(self, key: str, default: float | None = None) -> float:
         """A configuration value that is one finite number."""
-        value = self.get(key, default)
-        if isinstance(value, dict):  # a numpy scalar, as Keras 2 and 3 spell it
-            value = value["value"] if "value" in value else value["config"]["value"]
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self.malformed(f"its {key} is {value!r}, not a number")
-        if not math.isfinite(value):
-            raise self.malformed(f"its {key} is {value}")
-        return float(value)
+        array = self.array(key, default)
+        if array.size != 1:
+            raise self.malformed(f"its {key} is {self.get(key, default)!r}, not a number")
+        return float(array.item())
+
+    def array(self, key: str, default: Any = None) -> Array:
+        """A configuration value of finite numbers, flat and in float32."""
+        return self.numbers(f"its {key}", self.get(key, default)).ravel()
+
+    def numbers(self, what: str, value: Any) -> Array:
+        """Finite numbers in float32, however Keras spells them; `what` is for the message."""
+        try:
+            if isinstance(value, dict):  # a numpy array, as Keras 2 and 3 spell it
+                value = value["value"] if "value" in value else value["config"]["value"]
+            with np.errstate(over="ignore"):
+                array = np.asarray(value, np.float64).astype(np.float32)
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise self.malformed(f"{what} is {value!r:.80}, no numbers") from None
+        if isinstance(value, (bool, str)) or not np.isfinite(array).all():
+            raise self.malformed(f"{what} is {value!r:.80}, no finite numbers")
+        return array
 
     def integer(self, key: str, default: int | None = None) -> int:
         """A configuration value that is one positive integer."""
@@ -187,9 +203,7 @@ class LayerSite:
 
     def float_policy(self) -> None:
         """Refuse a layer that does not compute in floats."""
-        policy = self.get("dtype", "float32")
-        if isinstance(policy, dict):
-            policy = policy["config"]["name"] if "config" in policy else policy
+        policy = policy_name(self.get("dtype"))
         if policy is not None and policy not in FLOAT_POLICIES:
             raise self.refuse(
                 f"its dtype policy is {policy!r}", hint="load the float model: Smidgen quantizes it"
@@ -204,6 +218,13 @@ class LayerSite:
     def malformed(self, why: str) -> ModelFileError:
         """The error to raise when the file contradicts itself."""
         return ModelFileError(why, where=self.spec.label, hint="save the model again")
+
+
+def policy_name(dtype: Any) -> Any:
+    """The name of a dtype or dtype policy as any version of Keras writes it, None if not given."""
+    if isinstance(dtype, dict) and isinstance(dtype.get("config"), dict):
+        return dtype["config"].get("name")
+    return dtype
 
 
 Build = Callable[[LayerSite], str]

@@ -146,13 +146,15 @@ def _malformed(why: str) -> ModelFileError:
 def _layer(data: Any, depth: int, trainable: bool) -> LayerSpec:
     config = data["config"]
     class_name = data["class_name"]
-    if not isinstance(class_name, str):
+    if not isinstance(class_name, str) or not class_name.isprintable():
         raise TypeError(f"class_name is {class_name!r}")
     nested = class_name in (*SEQUENTIAL, *FUNCTIONAL)
     named = config if isinstance(config, dict) else {}
     registered = str(data.get("registered_name") or "")
+    name = str(data.get("name") or named.get("name") or class_name.lower())
+    name.encode("utf-8")  # half a surrogate pair would fail later, when it is written or printed
     spec = LayerSpec(
-        name=str(data.get("name") or named.get("name") or class_name.lower()),
+        name=name,
         class_name=class_name,
         config=named,
         # A custom class that calls itself "keras.layers" still carries the name it registered.
@@ -210,7 +212,10 @@ def _functional(config: Any, depth: int, trainable: bool) -> ModelSpec:
     layers = []
     for item in config["layers"]:
         layer = _layer(item, depth, trainable)
-        layer.calls = [_call(node) for node in item["inbound_nodes"]]
+        try:
+            layer.calls = [_call(node) for node in item["inbound_nodes"]]
+        except MALFORMED as error:
+            raise ValueError(f"the calls of {layer.label} cannot be read: {error}") from error
         if layer.class_name == "InputLayer" and not layer.calls:
             layer.calls.append(Call(()))
         layers.append(layer)
@@ -302,6 +307,8 @@ def _arguments(value: Any) -> Iterator[Any]:
     elif isinstance(value, dict) and value.get("class_name") == "__tuple__":
         yield from _arguments(value["items"] if "items" in value else value["config"])
     elif isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
-        yield np.asarray(value["config"]["value"], dtype=np.float32)
-    else:
+        yield np.asarray(value["config"]["value"], dtype=np.float64)
+    elif isinstance(value, (int, float)) or value is None:
         yield value
+    else:
+        raise ValueError(f"{value!r} among the arguments of a call")

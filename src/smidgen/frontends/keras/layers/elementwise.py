@@ -43,8 +43,8 @@ def multiply(site: LayerSite) -> str:
 @layer("Subtract")
 def subtract(site: LayerSite) -> str:
     """The difference of two."""
-    if len(site.inputs) != 2:
-        raise site.malformed(f"it has {len(site.inputs)} inputs, not 2")
+    if len(site.args) != 2:
+        raise site.malformed(f"it has {len(site.args)} inputs, not 2")
     return _chain(site, "SUB")
 
 
@@ -67,11 +67,7 @@ def _binary(site: LayerSite, op: str) -> str:
 
 
 def _constant_argument(site: LayerSite, position: int, arg: Any) -> str:
-    if isinstance(arg, bool) or not isinstance(arg, (int, float, np.ndarray)):
-        raise site.refuse(f"its argument {position} is {arg!r}, neither a tensor nor a number")
-    array = np.asarray(arg, np.float32)
-    if not np.isfinite(array).all():
-        raise site.malformed(f"its argument {position} is not finite")
+    array = site.numbers(f"its argument {position}", arg)
     return site.constant(f"{site.name}/argument_{position}", lambda: np.atleast_1d(array))
 
 
@@ -110,16 +106,10 @@ def _scaled(site: LayerSite, make: Callable[[], tuple[Array, Array]]) -> str:
 
 def _vector(site: LayerSite, key: str, default: Any) -> Array:
     """A configuration value that is a number, or a list with one for each channel."""
-    value = site.get(key, default)
-    if isinstance(value, dict):  # an array, as Keras spells it
-        value = value["config"]["value"]
-    with np.errstate(over="ignore"):
-        array = np.asarray(value, np.float32).ravel()
+    array = site.array(key, default)
     channels = site.shape(site.input)[-1]
-    if array.size not in (1, channels) or not np.isfinite(array).all():
-        raise site.malformed(
-            f"its {key} holds {array.size} values for {channels} channels, or no numbers"
-        )
+    if array.size not in (1, channels):
+        raise site.malformed(f"its {key} has {array.size} values for {channels} channels")
     return array
 
 
