@@ -136,3 +136,37 @@ class EmulatorError(SmidgenError):
 
 class VerificationError(SmidgenError):
     """Two runtimes that must agree do not."""
+
+
+class ForeignRuntimeError(SmidgenError):
+    """A foreign runtime did not run a model; its subclasses say how it failed.
+
+    Args:
+        message: What happened.
+        where: The runtime.
+        hint: What would work.
+        output: The end of what the runtime printed.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str | None = None,
+        hint: str | None = None,
+        output: str = "",
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.output = output
+
+
+class RuntimeRefusedError(ForeignRuntimeError):
+    """A foreign runtime refused the model or its inputs, in its own words."""
+
+
+class RuntimeCrashedError(ForeignRuntimeError):
+    """A foreign runtime's process died: an abort, a segmentation fault, out of memory."""
+
+
+class RuntimeTimeoutError(ForeignRuntimeError):
+    """A foreign runtime did not answer in time and was ended."""
