@@ -178,11 +178,11 @@ def twice_the_same() -> Graph:
     y = x
     for i in range(2):
         weights = b.constant(
-            np.arange(256, dtype=np.uint8).view(np.int8).reshape(16, 1, 1, 16),
+            np.arange(256, dtype=np.uint8).view(np.int8).reshape(1, 4, 4, 16),
             name=f"weights{i}",
-            quant=QuantParams.per_channel([0.01] * 16, 0),
+            quant=QuantParams.per_channel([0.01] * 16, 3),
         )
-        y = b.add(get_op("CONV_2D")(), [x if i == 0 else y, weights, None], quant=q)
+        y = b.add(get_op("DEPTHWISE_CONV_2D")(), [x if i == 0 else y, weights, None], quant=q)
     b.constant(np.ones(5000, np.float32), name="unused")
     return b.build([y])
 
@@ -191,11 +191,12 @@ def test_equal_constants_are_one_and_unused_ones_none() -> None:
     model = decode(write(twice_the_same()))
     assert len(model["buffers"]) == 2
     assert len(model["subgraphs"][0]["tensors"]) == 4
-    assert [code["builtin_code"] for code in model["operator_codes"]] == [BuiltinOperator.CONV_2D]
+    codes = [code["builtin_code"] for code in model["operator_codes"]]
+    assert codes == [BuiltinOperator.DEPTHWISE_CONV_2D]
     named = decode(write(twice_the_same(), names=True))
     assert len(named["buffers"]) == 2
     names = [tensor["name"] for tensor in named["subgraphs"][0]["tensors"]]
-    assert names == ["x", "weights0", "conv_2d", "weights1", "conv_2d_1"]
+    assert names == ["x", "weights0", "depthwise_conv_2d", "weights1", "depthwise_conv_2d_1"]
 
 
 def test_four_bit_constants_take_half_a_byte_each() -> None:
