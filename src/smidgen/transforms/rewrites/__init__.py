@@ -12,6 +12,7 @@ from smidgen.transforms.rewrites import (
     fuse_activation,
     merge_constants,
     remove_identity,
+    remove_unused,
     transpose_to_reshape,
 )
 from smidgen.transforms.rewrites._rewrite import (
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 REWRITES: tuple[Rewrite, ...] = (
+    remove_unused.RULE,
     fold_constants.RULE,
     remove_identity.RULE,
     transpose_to_reshape.RULE,

@@ -39,6 +39,7 @@ Array = np.ndarray[Any, Any]
 
 def find(graph: Graph, refuse: Refuse) -> Patch | None:
     """Remove every channel that can go at once; see the module's docstring."""
+    graph = GraphEditor(graph).finish()  # what no output needs would hold channels back
     channels = Channels(graph)
     ranges = value_ranges(graph)
     gone = {label for site in channels.sites for label in site.channels.tolist()}
@@ -141,7 +142,7 @@ def _new_biases(
             refuse(
                 node, f"{len(gone & folded.keys())} of its input channels are constant, but {why}"
             )
-            gone -= folded.keys()
+            gone.difference_update(folded)
             break
         else:
             return biases

@@ -1,4 +1,4 @@
-"""Replace whole tensors that no input can change."""
+"""Replace a whole tensor that no input can change by a constant, if that takes no more bytes."""
 
 from __future__ import annotations
 
@@ -10,23 +10,26 @@ from smidgen.transforms.rewrites._rewrite import Patch, Refuse, Rewrite
 
 
 def find(graph: Graph, refuse: Refuse) -> Patch | None:
-    """Make a constant of each integer tensor of which every element has two equal bounds."""
+    """Replace the first integer tensor that is constant and read by what is not."""
     ranges = value_ranges(graph)
-    edit = GraphEditor(graph)
-    fixed = []
-    for node in graph.nodes:
-        for name in node.outputs:
-            low, high = ranges[name]
-            if low.dtype.kind == "f" or (low != high).any() or name in graph.outputs:
-                continue
-            type = graph.type(name)
-            constant = edit.constant(np.array(low), hint=name, quant=type.quant, dtype=type.dtype)
-            edit.replace_uses(name, constant)
-            fixed.append(node.label)
-    if not fixed:
-        return None
-    where = fixed[0] + (f" and {len(fixed) - 1} more" if len(fixed) > 1 else "")
-    return Patch(edit.finish(), where, "the output is the same for every input")
+    fixed = {
+        name
+        for name in graph.producers
+        if ranges[name][0].dtype.kind != "f" and (ranges[name][0] == ranges[name][1]).all()
+    }
+    for name in sorted(fixed - set(graph.outputs)):
+        if all(fixed.issuperset(reader.outputs) for reader in graph.consumers[name]):
+            continue  # what reads it is constant itself and will take it along
+        edit = GraphEditor(graph)
+        type, data = graph.type(name), np.array(ranges[name][0])
+        edit.replace_uses(
+            name, edit.constant(data, hint=name, quant=type.quant, dtype=type.dtype)
+        )
+        smaller, node = edit.finish(), graph.producers[name]
+        if smaller.constant_bytes <= graph.constant_bytes:
+            return Patch(smaller, node.label, "the output is the same for every input")
+        refuse(node, "the output is always the same, but storing it takes more than computing it")
+    return None
 
 
 RULE = Rewrite("fold_constant_values", exact=True, requires="integer", find=find)
