@@ -75,16 +75,9 @@ class FullyConnected(_conv.Weighted):
         return rows.reshape(*x.shape[:-1], w.shape[0]) if self.keep_num_dims else rows
 
     def factors(self, types: NodeTypes) -> tuple[Array, Array]:
-        """One of each, or one for each output.
-
-        With a single weight scale the runtimes multiply the input's and the weights' scales in
-        float32; with one for each channel, in double.
-        """
-        scales = types.quant(1).scales
-        if len(scales) > 1:
-            return super().factors(types)
-        product = np.float32(types.scale(0)) * np.float32(scales[0])
-        return quantize_multipliers(np.array([float(product) / types.scale(-1)]))
+        """One of each when there is one weight scale, otherwise one for each output."""
+        scales = np.asarray(types.quant(1).scales, np.float64)
+        return quantize_multipliers(types.scale(0) * scales / types.scale(-1))
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)

@@ -1,0 +1,1 @@
+"""Figures that take longer than a test may: `python -m benchmarks` measures and keeps them all."""
