@@ -1,4 +1,4 @@
-"""Many graphs compiled into one shared library: starting the compiler takes longer than its work."""
+"""Many graphs compiled at once: starting the compiler takes longer than what it has to do."""
 
 from __future__ import annotations
 
@@ -41,21 +41,23 @@ class HostBatch:
     def __init__(self, graphs: Sequence[Graph], flags: Sequence[str] = FLAGS) -> None:
         self.graphs = [graph.renamed(f"graph{i}") for i, graph in enumerate(graphs)]
         self.arenas: list[Arena] = []
-        texts = []
-        self._folder = tempfile.TemporaryDirectory(prefix="smidgen-")
-        folder = Path(self._folder.name)
-        for graph in self.graphs:
-            self.arenas.append(plan_arena(graph, select_kernels(graph)))
-            source = emit(graph, self.arenas[-1], "test")
-            write_sources(source, folder)
-            text = source.source
-            for name in re.findall(r"^static const (?:SM_CONST )?\w+ (\w+)", text, re.MULTILINE):
-                text = re.sub(rf"\b{name}\b", f"{source.name}_{name}", text)
-            texts.append(text)
-        batch = folder / "batch.c"
-        batch.write_text("\n".join(texts), encoding="utf-8")
-        library = host_compile_shared([batch], folder / "batch.so", flags)
-        self._library = ctypes.CDLL(str(library))
+        with tempfile.TemporaryDirectory(prefix="smidgen-") as name:
+            folder = Path(name)
+            texts = [self._source(graph, folder) for graph in self.graphs]
+            batch = folder / "batch.c"
+            batch.write_text("\n".join(texts), encoding="utf-8")
+            library = host_compile_shared([batch], folder / "batch.so", flags)
+            self._library = ctypes.CDLL(str(library))  # stays loaded when its file is gone
+
+    def _source(self, graph: Graph, folder: Path) -> str:
+        """The C of one graph, with names that no other graph's C has."""
+        self.arenas.append(plan_arena(graph, select_kernels(graph)))
+        source = emit(graph, self.arenas[-1], "test")
+        write_sources(source, folder)
+        text = source.source
+        for name in re.findall(r"^static const (?:SM_CONST )?\w+ (\w+)", text, re.MULTILINE):
+            text = re.sub(rf"\b{name}\b", f"{source.name}_{name}", text)
+        return text
 
     def run(self, index: int, inputs: Array | Sequence[Array]) -> list[Array]:
         """Run n samples through the graph number `index`, in an arena full of garbage at first.
