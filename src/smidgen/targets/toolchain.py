@@ -226,6 +226,11 @@ def find_host_compiler() -> tuple[str, ...]:
     )
 
 
+def host_compiler_version() -> str:
+    """What the C compiler for this machine says of itself, in one line."""
+    return _version(*find_host_compiler(), "--version")
+
+
 def _zig_command() -> tuple[str, ...]:
     if importlib.util.find_spec("ziglang") is None:
         return ()

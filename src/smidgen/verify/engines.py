@@ -63,9 +63,9 @@ class HostEngine:
     @property
     def version(self) -> str:
         """The compiler."""
-        from smidgen.targets.toolchain import find_host_compiler
+        from smidgen.targets.toolchain import host_compiler_version
 
-        return " ".join(find_host_compiler())
+        return host_compiler_version()
 
 
 class EmulatedEngine:

@@ -30,7 +30,7 @@ from smidgen.errors import (
     SmidgenError,
     ToolMissingError,
 )
-from smidgen.verify.worker import read_frame, write_frame
+from smidgen.verify.frames import read_frame, write_frame
 
 Array = np.ndarray[Any, Any]
 RuntimeName = Literal["tflm", "litert_ref", "litert_xnnpack"]
@@ -154,10 +154,12 @@ class RuntimePool:
             error.where = TITLES[runtime]
             raise
         if "refused" in meta:
+            printed = worker.printed()
+            said = ". ".join(filter(None, [meta["refused"], _last_line(printed)]))
             raise RuntimeRefusedError(
-                f"does not run this model ({_one_line(meta['refused'])})",
+                f"does not run this model ({_one_line(said)})",
                 where=TITLES[runtime],
-                output=worker.printed(),
+                output=printed,
             )
         outputs, rest = found[: meta["outputs"]], found[meta["outputs"] :]
         tensors = dict(zip(wanted, rest, strict=True)) if intermediates else None
@@ -245,9 +247,9 @@ class _Worker:
                 hint="give it longer, or fewer samples",
                 output=printed,
             )
-        last = _one_line(printed.strip().rpartition("\n")[2])
+        said = ": ".join(filter(None, [_manner(status), _one_line(_last_line(printed))]))
         raise RuntimeCrashedError(
-            f"crashed on this model ({_manner(status)}{': ' if last else ''}{last})",
+            f"crashed on this model ({said})",
             hint="it is the runtime that fails; other runtimes may run the model",
             output=printed,
         )
@@ -280,6 +282,11 @@ def _manner(status: int) -> str:
         return signal.Signals(-status).name if status < 0 else f"exit status {status}"
     except ValueError:
         return f"signal {-status}"
+
+
+def _last_line(printed: str) -> str:
+    lines = [line for line in printed.splitlines() if line.strip()]
+    return lines[-1] if lines and not lines[-1].startswith("INFO:") else ""
 
 
 def _one_line(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -65,7 +66,9 @@ class Row:
             return "reference"
         if self.max_difference == 0:
             return "exact" if self.outcome == "agrees" else "outputs exact, tensors inside differ"
-        size = f"{self.max_difference:.3g}{' ' if self.unit else ''}{self.unit}"
+        if self.max_difference == math.inf:
+            return "differs: other shapes, element types or not-a-numbers"
+        size = f"{self.max_difference:.3g} {self.unit}".rstrip()
         if self.outcome == "agrees":
             return f"within {size}"
         return f"differs by up to {size}" + ("" if self.must_agree else " (it may)")
@@ -118,6 +121,9 @@ class Verification:
             {**dataclasses.asdict(row), "status": row.status, "exact": row.exact}
             for row in self.rows
         ]
+        for facts in rows:
+            if facts["max_difference"] == math.inf:  # JSON has no word for it
+                facts["max_difference"] = None
         return {
             "model": self.model,
             "samples": self.samples,
@@ -134,10 +140,10 @@ class Verification:
         from rich.table import Table
 
         table = Table(
-            title=f"{self.model}, {self.samples} samples, compared with int_ref",
+            title=f"{escape(self.model)}, {self.samples} samples, compared with int_ref",
             title_justify="left",
             header_style="bold",
-            caption=self.verdict,
+            caption=escape(self.verdict),
             caption_justify="left",
         )
         for column in ("runtime", "result", "first divergent tensor", "version"):

@@ -1,65 +1,27 @@
 """The process in which a foreign runtime lives: run as `python -m smidgen.verify.worker`.
 
-Models come in and results go out as frames: eight bytes of length, then an `.npz` archive (never
-pickled) with the arrays and, as the array `meta`, JSON in UTF-8. A model that a runtime refuses is
-answered with the refusal; a model that kills the runtime kills this process, and the other end of
-the pipe sees that. The file imports nothing but numpy until it is told which runtime to load.
+Models come in and results go out as frames. A model that a runtime refuses is answered with the
+refusal; a model that kills the runtime kills this process, and the other end of the pipe sees
+that. The file imports nothing but numpy until it is told which runtime to load.
 """
 
 from __future__ import annotations
 
-import io
-import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from importlib.metadata import version
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
+from smidgen.verify.frames import read_frame, write_frame
+
 Array = np.ndarray[Any, Any]
 
-_LENGTH_BYTES = 8
 _FIRST_ARENA = 64 << 20  # untouched pages cost nothing, and far too small an arena crashes TFLM
 _LARGEST_ARENA = 1 << 30
-
-
-def write_frame(stream: IO[bytes], meta: dict[str, Any], arrays: Sequence[Array]) -> None:
-    """Send one message.
-
-    Args:
-        stream: A binary stream.
-        meta: Whatever JSON can hold.
-        arrays: Arrays of plain numbers.
-    """
-    archive = io.BytesIO()
-    named: dict[str, Any] = {f"a{i}": array for i, array in enumerate(arrays)}
-    np.savez(archive, meta=np.frombuffer(json.dumps(meta).encode(), np.uint8), **named)
-    data = archive.getbuffer()
-    stream.write(len(data).to_bytes(_LENGTH_BYTES, "little"))
-    stream.write(data)
-    stream.flush()
-
-
-def read_frame(stream: IO[bytes]) -> tuple[dict[str, Any], list[Array]] | None:
-    """Receive one message.
-
-    Args:
-        stream: A binary stream.
-
-    Returns:
-        What `write_frame` was given, or None if the stream ends before the message does.
-    """
-    head = stream.read(_LENGTH_BYTES)
-    length = int.from_bytes(head, "little")
-    data = stream.read(length) if len(head) == _LENGTH_BYTES else b""
-    if len(head) < _LENGTH_BYTES or len(data) < length:
-        return None
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        meta = json.loads(archive["meta"].tobytes())
-        return meta, [archive[f"a{i}"] for i in range(len(archive.files) - 1)]
 
 
 def run_tflm(model: bytes, inputs: list[Array], wanted: list[int], _: str) -> list[Array]:
@@ -89,7 +51,7 @@ def run_tflm(model: bytes, inputs: list[Array], wanted: list[int], _: str) -> li
             if arena >= _LARGEST_ARENA:
                 raise
             arena *= 4
-    outputs = _count(interpreter.get_output_details)
+    main_graph = runtime.schema_fb.Model.GetRootAsModel(model, 0).Subgraphs(0)
 
     def once(sample: list[Array]) -> list[Array]:
         for i, array in enumerate(sample):
@@ -98,13 +60,12 @@ def run_tflm(model: bytes, inputs: list[Array], wanted: list[int], _: str) -> li
         if wanted:
             found = [interpreter.GetTensor(i, 0)["tensor_data"].copy() for i in wanted]
         else:
-            found = [interpreter.get_output(i).copy() for i in range(outputs)]
+            found = [interpreter.get_output(i).copy() for i in range(main_graph.OutputsLength())]
         interpreter.reset()
         return found
 
     shapes = [
-        tuple(interpreter.get_input_details(i)["shape"])
-        for i in range(_count(interpreter.get_input_details))
+        tuple(interpreter.get_input_details(i)["shape"]) for i in range(main_graph.InputsLength())
     ]
     return _collect(once, inputs, shapes)
 
@@ -143,17 +104,6 @@ def run_litert(model: bytes, inputs: list[Array], wanted: list[int], name: str) 
         return found
 
     return _collect(once, inputs, [tuple(detail["shape"]) for detail in details])
-
-
-def _count(details: Callable[[int], Any]) -> int:
-    """How many inputs or outputs there are, asked one by one until the runtime says no."""
-    count = 0
-    while True:
-        try:
-            details(count)
-        except IndexError:
-            return count
-        count += 1
 
 
 def _collect(
