@@ -6,8 +6,8 @@
 #include "pool_2d.h"
 #include "requantize.h"
 
-/* Pixels are computed in order, each from its own window: the output may lie over the input as far
- * as the window allows (see window_lead). */
+/* Pixels and their channels are computed in order, each from its own channel of the window: the
+ * output may lie over the input as far as the window allows (see window_lead). */
 SM_KERNEL void sm_average_pool_2d_int8(const sm_pool_2d_int8_params *p, const int8_t *input,
                                        int8_t *output) {
   for (int32_t oy = 0; oy < p->out_h; ++oy) {

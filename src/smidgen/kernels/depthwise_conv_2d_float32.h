@@ -20,7 +20,8 @@ typedef struct {
   const float *weights;
 } sm_depthwise_conv_2d_float32_params;
 
-/* Pixels are computed in order and nothing before a pixel's window is read for it. */
+/* Pixels and their channels are computed in order, each from its own channel of the window: the
+ * output may lie over the input as far as the window allows (see window_lead). */
 SM_KERNEL void sm_depthwise_conv_2d_float32(const sm_depthwise_conv_2d_float32_params *p,
                                             const float *input, float *output) {
   const int32_t out_c = p->in_c * p->depth_multiplier;

@@ -26,8 +26,8 @@ typedef struct {
   const int8_t *weights;
 } sm_depthwise_conv_2d_int8_params;
 
-/* Pixels are computed in order and nothing before a pixel's window is read for it: the output may
- * lie over the input as far as the window allows (see window_lead). */
+/* Pixels and their channels are computed in order, each from its own channel of the window: the
+ * output may lie over the input as far as the window allows (see window_lead). */
 SM_KERNEL void sm_depthwise_conv_2d_int8(const sm_depthwise_conv_2d_int8_params *p,
                                          const int8_t *input, int8_t *output) {
   const int32_t out_c = p->in_c * p->depth_multiplier;

@@ -5,8 +5,8 @@
 #include "common.h"
 #include "pool_2d.h"
 
-/* Pixels are computed in order, each from its own window: the output may lie over the input as far
- * as the window allows (see window_lead). */
+/* Pixels and their channels are computed in order, each from its own channel of the window: the
+ * output may lie over the input as far as the window allows (see window_lead). */
 SM_KERNEL void sm_max_pool_2d_int8(const sm_pool_2d_int8_params *p, const int8_t *input,
                                    int8_t *output) {
   for (int32_t oy = 0; oy < p->out_h; ++oy) {

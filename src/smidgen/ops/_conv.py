@@ -104,6 +104,8 @@ class Weighted(Op):
 class Convolution(Weighted):
     """What CONV_2D and DEPTHWISE_CONV_2D have in common: the window."""
 
+    channelwise: ClassVar[bool] = False  # an output needs one channel of its window
+
     stride_h: int = 1
     stride_w: int = 1
     padding: str = "VALID"
@@ -168,7 +170,8 @@ def window_overlap(site: Site) -> Mapping[int, int]:
     """A convolution may write its output over the input as far as its window allows."""
     op, x = site.op, site.input(0)
     assert isinstance(op, Convolution)
-    return {0: op.window(site.input(1).shape).lead(x, site.output)}
+    window = op.window(site.input(1).shape)
+    return {0: window.lead(x, site.output, channelwise=op.channelwise)}
 
 
 def image_and_weights(types: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:

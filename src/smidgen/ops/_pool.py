@@ -168,7 +168,7 @@ def _float_params(site: Site) -> Mapping[str, Param]:
 
 def _overlap(site: Site) -> Mapping[int, int]:
     assert isinstance(site.op, Pool)
-    return {0: site.op.window.lead(site.input(0), site.output)}
+    return {0: site.op.window.lead(site.input(0), site.output, channelwise=True)}
 
 
 def _guard(dtype: str) -> Callable[[Site], str | None]:

@@ -85,6 +85,7 @@ def window_lead(
     stride: tuple[int, int],
     pad: tuple[int, int],
     itemsize: int,
+    channelwise: bool = False,
 ) -> int:
     """Safe overlap of a kernel that computes output pixels in order, reading each window fully.
 
@@ -93,6 +94,7 @@ def window_lead(
         stride: (h, w).
         pad: padding (top, left).
         itemsize: bytes of one element.
+        channelwise: each channel, in order, is computed from that channel of the window alone.
 
     Returns:
         Lead bytes: with the output starting at least so far below the input, no byte is written
@@ -105,6 +107,8 @@ def window_lead(
     first = ((y[:, None] * in_w + x[None, :]) * in_c).ravel()
     needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
     written = np.arange(1, out_h * out_w + 1) * out_c
+    if channelwise:  # a pixel's own window is used up from its first channel to its last
+        written -= in_c
     return max(0, int((written - needed).max()) * itemsize)
 
 
@@ -158,10 +162,10 @@ class Window:
         padded = pad_image(x, out, self.kernel, self.stride, self.dilation, border)
         return taps(padded, out, self.kernel, self.stride, self.dilation)
 
-    def lead(self, x: TensorType, out: TensorType) -> int:
+    def lead(self, x: TensorType, out: TensorType, *, channelwise: bool) -> int:
         """`window_lead` of a kernel that computes `out` from `x`."""
-        itemsize = x.bytes // x.size
-        return window_lead(x.shape, out.shape, self.stride, self.pad(x.shape), itemsize)
+        itemsize, pad = x.bytes // x.size, self.pad(x.shape)
+        return window_lead(x.shape, out.shape, self.stride, pad, itemsize, channelwise)
 
     def params(self, x: TensorType, out: TensorType) -> dict[str, Param]:
         """The fields that say where windows lie, of every kernel with a window."""

@@ -47,6 +47,7 @@ class DepthwiseConv2D(_conv.Convolution):
     name: ClassVar[str] = "DEPTHWISE_CONV_2D"
     accumulator: ClassVar[str] = "int32"
     weight_axis: ClassVar[int] = 3
+    channelwise: ClassVar[bool] = True
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         x, w = _conv.image_and_weights(types)
