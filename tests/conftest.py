@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from smidgen.verify.runtimes import RuntimePool
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -18,6 +22,15 @@ def shared() -> Path:
     if not (path / "models").is_dir():
         pytest.fail(f"no models in {path}: set SMIDGEN_SHARED to the folder that holds them")
     return path
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[RuntimePool]:
+    """The runtimes of others, in processes that serve all tests."""
+    from smidgen.verify.runtimes import RuntimePool
+
+    with RuntimePool() as pool:
+        yield pool
 
 
 # A test that is skipped because something is missing looks the same as one that passes. Here it

@@ -36,9 +36,17 @@ class HostBatch:
     Args:
         graphs: graphs whose every node has a C kernel.
         flags: compiler flags.
+        features: choose kernels as for a core that has these, such as "dsp".
     """
 
-    def __init__(self, graphs: Sequence[Graph], flags: Sequence[str] = FLAGS) -> None:
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        *,
+        flags: Sequence[str] = FLAGS,
+        features: Sequence[str] = (),
+    ) -> None:
+        self.features = features
         self.graphs = [graph.renamed(f"graph{i}") for i, graph in enumerate(graphs)]
         self.arenas: list[Arena] = []
         with tempfile.TemporaryDirectory(prefix="smidgen-") as name:
@@ -51,7 +59,7 @@ class HostBatch:
 
     def _source(self, graph: Graph, folder: Path) -> str:
         """The C of one graph, with names that no other graph's C has."""
-        self.arenas.append(plan_arena(graph, select_kernels(graph)))
+        self.arenas.append(plan_arena(graph, select_kernels(graph, features=self.features)))
         source = emit(graph, self.arenas[-1], "test")
         write_sources(source, folder)
         text = source.source

@@ -7,30 +7,32 @@ two of them do not agree to the bit, and why.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, Verbosity, given, seed, settings
-from hypothesis import strategies as st
 
+from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.backends.tflite.writer import write
 from smidgen.frontends.tflite import read
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph
 from smidgen.ops import Sample, Unsupported, _draw, all_ops, get_op
+from smidgen.verify.runtimes import RuntimeName, RuntimePool
+from tests.examples import examples
 from tests.graphs import difference
 from tests.host_batch import HostBatch
-from tests.oracles import run_builtin_ref, run_tflm
 
 Array = np.ndarray[Any, Any]
+Inputs = Sequence[list[Array]]
+Outputs = Mapping[int, list[Array]]  # by the number of the graph; not every graph need have some
+Run = Callable[[RuntimePool, Sequence[Graph], Inputs], Outputs]
 
-BATCH = 16  # samples that are compiled together
-BATCHES = 3
-ROWS = 3  # inputs of each graph, run at once wherever the operator allows it
+EXAMPLES = 48  # samples of each operator
+ROWS = 3  # inputs of each sample, run at once wherever the operator allows it
 
 
 # -- the cells -----------------------------------------------------------------------------------
@@ -74,25 +76,41 @@ EXCEPTIONS = {
 }
 
 
-def compiled(graphs: Sequence[Graph], inputs: Sequence[list[Array]]) -> list[list[Array]]:
-    batch = HostBatch(graphs)
-    return [batch.run(i, arrays) for i, arrays in enumerate(inputs)]
+def compiled(features: Sequence[str] = ()) -> Run:
+    """The generated C with the kernels of a core that has `features`, where those are others."""
+
+    def symbols(graph: Graph, features: Sequence[str] = ()) -> list[str]:
+        return [step.kernel.symbol for step in select_kernels(graph, features=features)]
+
+    def run(pool: RuntimePool, graphs: Sequence[Graph], inputs: Inputs) -> Outputs:
+        kept = [
+            i for i, g in enumerate(graphs) if not features or symbols(g, features) != symbols(g)
+        ]
+        if not kept:
+            return {}
+        batch = HostBatch([graphs[i] for i in kept], features=features)
+        return {i: batch.run(place, inputs[i]) for place, i in enumerate(kept)}
+
+    return run
 
 
-def on_files(
-    run: Callable[[bytes, list[Array]], list[Array]],
-) -> Callable[[Sequence[Graph], Sequence[list[Array]]], list[list[Array]]]:
-    return lambda graphs, inputs: [
-        run(write(graph), arrays) for graph, arrays in zip(graphs, inputs, strict=True)
-    ]
+def foreign(runtime: RuntimeName) -> Run:
+    """A runtime of others on the file."""
+
+    def run(pool: RuntimePool, graphs: Sequence[Graph], inputs: Inputs) -> Outputs:
+        return {
+            i: pool.run(runtime, write(graph), inputs[i]).outputs for i, graph in enumerate(graphs)
+        }
+
+    return run
 
 
 RUNTIMES = {
-    "host C": compiled,
-    "TFLM": on_files(run_tflm),
-    "BUILTIN_REF": on_files(run_builtin_ref),
+    "host C": compiled(),
+    "host C with DSP": compiled(["dsp"]),
+    "TFLM": foreign("tflm"),
+    "BUILTIN_REF": foreign("litert_ref"),
 }
-CONCERN = {"host C": "kernels", "TFLM": "tflite_write", "BUILTIN_REF": "tflite_write"}
 
 
 def has(name: str, concern: str) -> bool:
@@ -100,12 +118,11 @@ def has(name: str, concern: str) -> bool:
 
 
 def cells() -> list[Any]:
-    marks = {"host C": pytest.mark.toolchain}
     return [
-        pytest.param(name, runtime, marks=marks.get(runtime, pytest.mark.oracle))
+        pytest.param(name, runtime, marks=pytest.mark.toolchain if ours else pytest.mark.oracle)
         for name in all_ops()
-        for runtime in RUNTIMES
-        if has(name, CONCERN[runtime])
+        for runtime, ours in ((r, r.startswith("host C")) for r in RUNTIMES)
+        if has(name, "kernels" if ours else "tflite_write")
     ]
 
 
@@ -118,30 +135,14 @@ def usable(sample: Sample) -> bool:
     return bool(inputs) and all(t.rank and t.shape[0] == 1 for t in inputs)
 
 
-def each_batch(name: str, check: Callable[[list[Sample], list[list[Array]]], None]) -> None:
-    """Calls `check(samples, inputs)` on batches of samples; the same ones in every run."""
-
-    @seed(zlib.crc32(name.encode()))
-    @settings(
-        max_examples=BATCHES,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],  # the message says more than a smaller example would
-        verbosity=Verbosity.quiet,
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(
-        st.lists(get_op(name).samples().filter(usable), min_size=BATCH, max_size=BATCH),
-        st.integers(0, 2**32 - 1),
-    )
-    def run(samples: list[Sample], number: int) -> None:
-        generator = np.random.default_rng(number)
-        check(samples, [draw_inputs(sample, generator) for sample in samples])
-
-    run()
+@cache
+def samples(name: str) -> list[Sample]:
+    return examples(get_op(name).samples().filter(usable), EXAMPLES, name)
 
 
-def draw_inputs(sample: Sample, generator: np.random.Generator) -> list[Array]:
+def inputs_of(sample: Sample) -> list[Array]:
+    """Random and extreme inputs, ROWS of them."""
+    generator = np.random.default_rng(ROWS)
     types = [o.type for o in sample.operands if o is not None and o.data is None]
     return [np.concatenate([_draw.values(generator, t) for _ in range(ROWS)]) for t in types]
 
@@ -163,56 +164,41 @@ def assert_same(got: Array, want: Array, cell: Cell, what: object) -> None:
 
 
 @pytest.mark.parametrize(("name", "runtime"), cells())
-def test_a_runtime_agrees_with_the_reference(name: str, runtime: str) -> None:
+def test_a_runtime_agrees_with_the_reference(name: str, runtime: str, pool: RuntimePool) -> None:
     cell = EXCEPTIONS.get((name, runtime), EXACT)
-
-    def check(samples: list[Sample], inputs: list[list[Array]]) -> None:
-        kept = [i for i, sample in enumerate(samples) if cell.unsupported(sample) is None]
-        graphs = [samples[i].graph() for i in kept]
-        results = RUNTIMES[runtime](graphs, [inputs[i] for i in kept])
-        for i, graph, got in zip(kept, graphs, results, strict=True):
-            want = interpret(graph, inputs[i], rounding=cell.rounding)
-            for g, w in zip(got, want, strict=True):
-                assert_same(g, w, cell, graph)
-
-    each_batch(name, check)
+    kept = [sample for sample in samples(name) if cell.unsupported(sample) is None]
+    assert len(kept) >= EXAMPLES // 2
+    graphs, inputs = [s.graph() for s in kept], [inputs_of(s) for s in kept]
+    for i, outputs in RUNTIMES[runtime](pool, graphs, inputs).items():
+        wanted = interpret(graphs[i], inputs[i], rounding=cell.rounding)
+        for got, want in zip(outputs, wanted, strict=True):
+            assert_same(got, want, cell, graphs[i])
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize(("name", "runtime"), list(EXCEPTIONS))
-def test_an_exception_is_one(name: str, runtime: str) -> None:
+def test_an_exception_is_one(name: str, runtime: str, pool: RuntimePool) -> None:
     """A cell that has become exact must lose its entry."""
-    found = False
-
-    def check(samples: list[Sample], inputs: list[list[Array]]) -> None:
-        nonlocal found
-        graphs = [sample.graph() for sample in samples]
-        results = RUNTIMES[runtime](graphs, inputs)
-        for arrays, graph, got in zip(inputs, graphs, results, strict=True):
-            want = interpret(graph, arrays)
-            found |= any((g != w).any() for g, w in zip(got, want, strict=True))
-
-    each_batch(name, check)
-    assert found
+    graphs, inputs = [s.graph() for s in samples(name)], [inputs_of(s) for s in samples(name)]
+    assert any(
+        (got != want).any()
+        for i, outputs in RUNTIMES[runtime](pool, graphs, inputs).items()
+        for got, want in zip(outputs, interpret(graphs[i], inputs[i]), strict=True)
+    )
 
 
 @pytest.mark.parametrize("name", [n for n in all_ops() if has(n, "tflite_write")])
 def test_a_file_brings_the_operator_back(name: str) -> None:
-    def check(samples: list[Sample], inputs: list[list[Array]]) -> None:
-        for sample in samples:
-            graph = sample.graph()
-            assert difference(graph, read(write(graph))) == "", graph
-
-    each_batch(name, check)
+    for sample in samples(name):
+        graph = sample.graph()
+        assert difference(graph, read(write(graph))) == "", graph
 
 
 @pytest.mark.parametrize("name", list(all_ops()))
 def test_samples_one_by_one_are_the_batch(name: str) -> None:
-    def check(samples: list[Sample], inputs: list[list[Array]]) -> None:
-        for sample, arrays in zip(samples, inputs, strict=True):
-            graph = sample.graph()
-            batch = interpret(graph, arrays)
-            rows = [interpret(graph, [a[i : i + 1] for a in arrays]) for i in range(ROWS)]
-            for got, *alone in zip(batch, *rows, strict=True):
-                assert_same(got, np.concatenate(alone), EXACT, graph)
-
-    each_batch(name, check)
+    for sample in samples(name):
+        graph, inputs = sample.graph(), inputs_of(sample)
+        batch = interpret(graph, inputs)
+        rows = [interpret(graph, [a[i : i + 1] for a in inputs]) for i in range(ROWS)]
+        for got, *alone in zip(batch, *rows, strict=True):
+            assert_same(got, np.concatenate(alone), EXACT, graph)
