@@ -26,14 +26,13 @@ class Sum(_elementwise.Binary):
     """a + sign * b. Operands are scaled to twice the larger of their scales first."""
 
     sign: ClassVar[int]
-    precision: ClassVar[type[np.floating[Any]]]  # in which the runtimes divide scales
 
     def factors(self, types: NodeTypes) -> tuple[Factor, Factor, Factor]:
         """Of each operand and of the result, as TFLM has them."""
-        a, b, out = (self.precision(types.scale(i)) for i in (0, 1, -1))
-        twice = self.precision(2) * max(a, b)
-        reals = (a / twice, b / twice, twice / (self.precision(1 << LEFT_SHIFT) * out))
-        first, second, third = (quantize_multiplier(float(real)) for real in reals)
+        a, b, out = (types.scale(i) for i in (0, 1, -1))
+        twice = 2 * max(a, b)
+        reals = (a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * out))
+        first, second, third = (quantize_multiplier(real) for real in reals)
         return first, second, third
 
     def int_combine(self, types: NodeTypes, a: Array, b: Array, rounding: str) -> Array:

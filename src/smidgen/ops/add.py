@@ -19,7 +19,6 @@ class Add(_sum.Sum):
     name: ClassVar[str] = "ADD"
     options: ClassVar[str] = "AddOptions"
     sign: ClassVar[int] = 1
-    precision: ClassVar[type[np.floating[Any]]] = np.float64
 
     def float_combine(self, a: Array, b: Array) -> Array:
         return a + b

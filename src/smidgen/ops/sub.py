@@ -19,8 +19,6 @@ class Sub(_sum.Sum):
     name: ClassVar[str] = "SUB"
     options: ClassVar[str] = "SubOptions"
     sign: ClassVar[int] = -1
-    # Unlike ADD's, the runtimes' SUB divides scales in float32.
-    precision: ClassVar[type[np.floating[Any]]] = np.float32
 
     def float_combine(self, a: Array, b: Array) -> Array:
         return a - b
