@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -105,7 +107,9 @@ class Firmware:
         self.optimize = optimize
         self.folder = folder
         self._toolchain = toolchain
-        self._work = tempfile.TemporaryDirectory(prefix="smidgen-firmware-")
+        self._work = Path(tempfile.mkdtemp(prefix="smidgen-firmware-"))
+        # Nobody closes a firmware: its files go when it does, without a warning.
+        weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
 
     @cached_property
     def toolchain(self) -> Toolchain:
@@ -122,7 +126,7 @@ class Firmware:
     def _link(self, harness: str, *, trace: bool) -> Path:
         from smidgen.targets.firmware import build_firmware
 
-        folder = Path(self._work.name)
+        folder = self._work
         write_sources(self.source, folder)
         (folder / "sm_model_harness.c").write_text(self._harness(), encoding="utf-8")
         level, defines = OPTIMIZE[self.optimize]
