@@ -15,6 +15,12 @@ if TYPE_CHECKING:
 REPO = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--random-graphs", type=int, default=150, help="how many random graphs to compare"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real models and data: $SMIDGEN_SHARED, or ``shared`` beside the project."""
