@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,12 +54,10 @@ def inner_normalized(layers: Any, x: Any) -> Any:
 
 def read_keras(data: bytes) -> None:
     """A reader for `tests.fuzzing.survive`."""
-    path = Path("/dev/shm" if Path("/dev/shm").is_dir() else ".") / "smidgen-fuzzed.keras"
-    path.write_bytes(data)
-    try:
-        load_keras(path)
-    finally:
-        path.unlink()
+    with tempfile.NamedTemporaryFile(suffix=".keras") as file:
+        file.write(data)
+        file.flush()
+        load_keras(file.name)
 
 
 def rezipped(path: Path, change: Callable[[str, bytes], bytes], out: Path) -> Path:
