@@ -196,6 +196,40 @@ SM_DSP_IN_C(sm_pack16(sm_low16(x) + sm_low16(y), sm_high16(x) + sm_high16(y)))
 SM_DSP_2(sm_ssub16, uint32_t, "ssub16 %0, %1, %2", uint32_t, uint32_t)
 SM_DSP_IN_C(sm_pack16(sm_low16(x) - sm_low16(y), sm_high16(x) - sm_high16(y)))
 
+/* -- The larger and the smaller of bytes, four at a time, signed. ------------------------------*/
+
+#if SM_HAS_DSP
+#define SM_DSP_PICK(name, operands)                                                                \
+  SM_DSP uint32_t name(uint32_t x, uint32_t y) {                                                   \
+    uint32_t result;                                                                               \
+    __asm__("ssub8 %0, %1, %2\n\tsel %0, " operands : "=&r"(result) : "r"(x), "r"(y) : "cc");      \
+    return result;                                                                                 \
+  }
+SM_DSP_PICK(sm_max8, "%1, %2")
+SM_DSP_PICK(sm_min8, "%2, %1")
+#undef SM_DSP_PICK
+#else
+/* 0xff in every byte where x's is less than y's. */
+SM_DSP uint32_t sm_less8(uint32_t x, uint32_t y) {
+  uint32_t mask = 0;
+  for (int32_t i = 0; i < 32; i += 8) {
+    mask |= (int8_t)(uint8_t)(x >> i) < (int8_t)(uint8_t)(y >> i) ? 0xffu << i : 0u;
+  }
+  return mask;
+}
+SM_DSP uint32_t sm_max8(uint32_t x, uint32_t y) {
+  const uint32_t less = sm_less8(x, y);
+  return (x & ~less) | (y & less);
+}
+SM_DSP uint32_t sm_min8(uint32_t x, uint32_t y) {
+  const uint32_t less = sm_less8(x, y);
+  return (y & ~less) | (x & less);
+}
+#endif
+
+/* The same byte four times. */
+SM_DSP uint32_t sm_four8(int32_t x) { return (uint32_t)(uint8_t)x * 0x01010101u; }
+
 /* -- Put halves together. ----------------------------------------------------------------------*/
 
 /* Low half of x, high half of y. */

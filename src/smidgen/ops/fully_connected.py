@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multipliers
-from smidgen.ops import _conv
+from smidgen.ops import _conv, _pack
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp, Types
@@ -119,6 +119,22 @@ class FullyConnected(_conv.Weighted):
         return 4 if types.dtype == "int8" else 1
 
     kernels = (
+        Kernel(
+            "sm_fully_connected_int8_dsp",
+            "fully_connected_int8_dsp.h",
+            guard=_pack.one_factor_guard,
+            params=_pack.fully_connected_params,
+            arguments=(0,),
+            struct="sm_fully_connected_dsp_params",
+        ),
+        Kernel(
+            "sm_fully_connected_int8_dsp_per_channel",
+            "fully_connected_int8_dsp_per_channel.h",
+            guard=_pack.fully_connected_guard,
+            params=_pack.fully_connected_params,
+            arguments=(0,),
+            struct="sm_fully_connected_dsp_params",
+        ),
         Kernel(
             "sm_fully_connected_int8",
             "fully_connected_int8.h",
