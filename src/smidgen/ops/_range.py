@@ -72,11 +72,16 @@ def corners(op: Op, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...
 def unary(op: Op, types: NodeTypes, ranges: tuple[Range | None, ...]) -> tuple[Range, ...]:
     """Range of an elementwise operator with one operand and one output, monotone or not.
 
-    Integers are looked up in the table of all values. Floats are known where they are constant.
+    Integers are looked up in the table of all values. Of floats only a zero that stays zero is
+    known: runtimes approximate functions differently elsewhere.
     """
     (operand,) = ranges
     assert operand is not None
     low, high = operand
+    if types.dtype == types.outputs[0].dtype == "float32":
+        zero = (low == 0) & (high == 0) & (op.float_ref(np.zeros_like(low))[0] == 0)
+        bounds = unknown(types.outputs[0])
+        return ((np.where(zero, 0, bounds[0]), np.where(zero, 0, bounds[1])),)
     if not _quantized(types) or low.dtype.kind not in "iu" or low.dtype.itemsize > 2:
         return (unknown(types.outputs[0]),)
     info = np.iinfo(low.dtype)

@@ -11,9 +11,11 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.numerics.lookup import table_int8
 from smidgen.numerics.rectify import relu_int8
+from smidgen.ops import _range
 from smidgen.ops._activation import float_activation, float_bounds, int_bounds
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import NodeTypes, Types
+from smidgen.ops._range import Range
 from smidgen.ops._unary import (
     TableUnary,
     check_factor,
@@ -65,6 +67,11 @@ class Relu(TableUnary):
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (float_activation(one(arrays), "RELU"),)
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        if types.dtype == "float32":
+            return _range.monotone(self, types, *ranges)
+        return super().value_range(types, *ranges)
 
     def table(self, types: NodeTypes) -> Array:
         quants = (types.scale(0), types.zero_point(0), types.scale(-1), types.zero_point(-1))

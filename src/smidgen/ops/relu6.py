@@ -9,8 +9,10 @@ import numpy as np
 
 from smidgen.ir import QuantParams, TensorType
 from smidgen.numerics.lookup import table_int8
+from smidgen.ops import _range
 from smidgen.ops._activation import float_activation, int_bounds
 from smidgen.ops._op import NodeTypes, Op, QuantRule, Role, Types
+from smidgen.ops._range import Range
 from smidgen.ops._unary import TableUnary, one
 from smidgen.ops.relu import clamp_kernel, float_clamp_kernel
 
@@ -33,6 +35,11 @@ class Relu6(TableUnary):
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (float_activation(one(arrays), "RELU6"),)
+
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        if types.dtype == "float32":
+            return _range.monotone(self, types, *ranges)
+        return super().value_range(types, *ranges)
 
     def table(self, types: NodeTypes) -> Array:
         low, high = int_bounds("RELU6", types.quant(0), "int8")
