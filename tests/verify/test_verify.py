@@ -117,14 +117,25 @@ def test_all_runtimes_on_one_graph() -> None:
 @pytest.mark.toolchain
 @pytest.mark.emulator
 def test_float_graphs_agree_within_rounding(shared: Path) -> None:
-    model = shared / "models" / "mlperf_tiny" / "ad01_fp32.tflite"
-    check = verify(model, random_inputs(read(model), 3), emulator_samples=1)
+    model = shared / "zoo" / "tflm_hello_world_float.tflite"
+    check = verify(model, random_inputs(read(model), 20), emulator_samples=2)
     assert check.proven
     for row in check.rows[1:]:
         assert row.outcome == "agrees"
         assert row.unit == ""
         assert row.max_difference is not None
-        assert 0 < row.max_difference < 1e-3
+        assert row.max_difference < 1e-5
+        assert row.tensors == 3
+
+
+@pytest.mark.toolchain
+@pytest.mark.emulator
+def test_qemu_is_asked_for_by_name() -> None:
+    check = verify(three_sums(), random_inputs(three_sums(), 2), runtimes=("qemu",))
+    row = check.rows[1]
+    assert row.exact
+    assert row.runtime == "emulated cortex-m4 (QEMU)"
+    assert row.version.lower().startswith("qemu")
 
 
 @pytest.mark.toolchain

@@ -146,23 +146,22 @@ class Verification:
             caption=escape(self.verdict),
             caption_justify="left",
         )
-        for column in ("runtime", "result", "first divergent tensor", "version"):
-            table.add_column(column, overflow="fold")
-        for column in ("samples", "tensors", "seconds"):
-            table.add_column(column, justify="right")
+        table.add_column("runtime", no_wrap=True)
+        table.add_column("result", overflow="fold")
+        table.add_column("version", overflow="fold")
+        table.add_column("seconds", justify="right", no_wrap=True)
         for row in self.rows:
             colour = "red" if row.broken else "green" if row.exact else "yellow"
             ran = row.outcome not in ("not run", "failed")
-            oracle = " (oracle)" if row.runtime == self.oracle else ""
-            table.add_row(
-                row.runtime + oracle,
-                f"[{colour}]{escape(row.status)}[/]" if row.outcome != "reference" else row.status,
-                escape(_short(row.first_divergent or "–")),
-                escape(row.version or "–"),
-                f"{row.samples:,}" if ran else "–",
-                f"{row.tensors:,}" if ran and row.tensors else "–",
-                f"{row.seconds:.2f}" if ran else "–",
-            )
+            result = escape(row.status)
+            if row.outcome != "reference":
+                result = f"[{colour}]{result}[/]"
+            if row.first_divergent is not None:
+                result += escape(f"\nfirst at {_short(row.first_divergent)}")
+            if row.tensors:
+                result += f"\n{row.samples:,} samples, {row.tensors:,} tensors inside"
+            seconds = f"{row.seconds:.2f}" if ran else "–"
+            table.add_row(row.runtime, result, escape(row.version or "–"), seconds)
         return table
 
 

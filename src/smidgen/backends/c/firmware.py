@@ -124,7 +124,8 @@ class Firmware:
         return self._link("unicorn", trace=False)
 
     def _link(self, harness: str, *, trace: bool) -> Path:
-        from smidgen.targets.firmware import build_firmware
+        from smidgen.targets.emulators.qemu_emulator import qemu_memory
+        from smidgen.targets.firmware import ROOMY, build_firmware
 
         folder = self._work
         write_sources(self.source, folder)
@@ -139,6 +140,7 @@ class Firmware:
             toolchain=self.toolchain,
             opt_level=level,
             defines=[*defines, *(["SM_TRACE"] if trace else [])],
+            memory=qemu_memory(self.board.core) if harness == "qemu" else ROOMY,
             harness=harness,
         )
 
