@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _window
+from smidgen.ops import _conv, _paired, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
 
@@ -29,6 +29,60 @@ def _channels(site: Site) -> dict[str, Param]:
 
 def _int8_params(site: Site) -> Mapping[str, Param]:
     return _conv.window_int8_params(site, **_channels(site))
+
+
+def _paired_guard(site: Site) -> str | None:
+    if "dsp" not in site.features:
+        return "the core has no DSP instructions"
+    reason = _conv.int8_guard(site)
+    if reason is not None:
+        return reason
+    op, x, w = site.op, site.input(0).shape, site.input(1).shape
+    assert isinstance(op, Conv2D)
+    if x[3] != w[3]:
+        return "the convolution is grouped"
+    if (op.dilation_h_factor > 1 and w[1] > 1) or (op.dilation_w_factor > 1 and w[2] > 1):
+        return "the window is dilated"
+    return _paired.refusal(site)
+
+
+def _paired_params(site: Site) -> Mapping[str, Param]:
+    op, x, w = site.op, site.input(0), site.input(1)
+    assert isinstance(op, Conv2D)
+    window = op.window(w.shape).params(x, site.output)
+    _, out_h, out_w, out_c = site.output.shape
+    packed = _paired.pack(site)
+    return {
+        **{key: window[key] for key in ("in_h", "in_w", "in_c", "out_w")},
+        "pixels": out_h * out_w,
+        **{
+            f"{key}_{axis}": window[f"{key}_{axis}"]
+            for key in ("kernel", "stride", "pad")
+            for axis in "hw"
+        },
+        "out_c": out_c,
+        "steps": packed.steps,
+        "padding": site.quant(0).zero_point,
+        "exact": int(packed.exact),
+        "half_point": 2 * packed.zero_point + 1,
+        "clamp": int(packed.clamp),
+        "act_min": packed.bounds[0],
+        "act_max": packed.bounds[1],
+        "tail_stream": out_c // 4 * packed.group_words,
+        "stream": packed.stream,
+    }
+
+
+def _paired_scratch(site: Site) -> int:
+    _, kernel_h, kernel_w, in_c = site.input(1).shape
+    depth = kernel_h * kernel_w * in_c
+    return 8 * _paired.step_count(depth) + depth
+
+
+def _paired_overlap(site: Site) -> Mapping[int, int]:
+    op, x = site.op, site.input(0)
+    assert isinstance(op, Conv2D)
+    return {0: _paired.pair_lead(op.window(site.input(1).shape), x, site.output)}
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -83,6 +137,15 @@ class Conv2D(_conv.Convolution):
         return {"int8": 3, "int16": 4}.get(types.dtype, 1)
 
     kernels = (
+        Kernel(
+            "sm_conv_2d_int8_paired",
+            "conv_2d_int8_paired.h",
+            guard=_paired_guard,
+            params=_paired_params,
+            arguments=(0,),
+            scratch=_paired_scratch,
+            overlap=_paired_overlap,
+        ),
         Kernel(
             "sm_conv_2d_int8",
             "conv_2d_int8.h",

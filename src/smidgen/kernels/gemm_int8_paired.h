@@ -1,0 +1,261 @@
+/* The inner product of fast int8 layers: two columns of inputs times any number of channels.
+ *
+ * Weights of two channels, b and a, lie in one halfword as 256 * b + a. One SMLAD on a raw word
+ * adds 256 * b * x + a * x to S, and after one SXTB16 a second adds a * x to A: the sums of both
+ * channels, (S - A) / 256 and A, at one byte a weight. Everything wraps at 2^32 until then. */
+#ifndef SM_GEMM_INT8_PAIRED_H
+#define SM_GEMM_INT8_PAIRED_H
+
+#include "common.h"
+#include "dsp.h"
+
+/* Depth is counted in steps of two values. The columns are interleaved: a word of two int16 values
+ * of the first, a word of the second, for each step.
+ *
+ * The stream holds, for each group of four channels c, d, e, f:
+ *   for each step, two words: the halfwords 256 * d + c (first value low), then 256 * f + e;
+ *   for each channel, two words: addend and multiplier;
+ *   if exact, one word: the channels' shifts less one, a byte each, the first lowest.
+ *
+ * Sums become outputs in one of two ways. Both saturate to int8.
+ *   A line:  ((sum * 256 + addend) * multiplier) >> 44
+ *   exact:   x = ((sum * 2 + addend) * multiplier + 2^31) >> 32, rounded half away from zero in
+ *            x / 2^shift, plus the zero point; shift 1 to 22.
+ * sum * 256 + addend (or sum * 2 + addend) must fit int32; if exact, the sum must fit 24 bits. */
+typedef struct {
+  const uint32_t *columns;
+  const int32_t *stream;
+  int32_t steps;      /* at least 1 */
+  int32_t groups;     /* at least 1 */
+  int32_t exact;      /* not 0: exact */
+  int32_t half_point; /* if exact: 2 * zero_point + 1 */
+  int8_t *out[2];     /* 4 * groups bytes for each column, any alignment; both may be the same */
+} sm_gemm_int8_paired_call;
+
+#if SM_HAS_DSP && defined(__thumb2__)
+/* Registers: r0 columns, r1 stream, r2 and r3 weights, r4 and r5 values; of the first pair of
+ * channels S and A in r6 and r7 (first column), r8 and r9 (second); of the second pair r10 to r12
+ * and lr. Four loads run back to back. The last step moves both pointers: offsets are one word
+ * ahead of them. A depth that is no multiple of the unrolled steps starts in their middle. */
+#define SM_STEP_BYTES "48"
+#define SM_STEP_MACS                                                                               \
+  "smlad r6, r2, r4, r6\n\t"                                                                       \
+  "smlad r8, r2, r5, r8\n\t"                                                                       \
+  "sxtb16 r2, r2\n\t"                                                                              \
+  "smlad r10, r3, r4, r10\n\t"                                                                     \
+  "smlad r12, r3, r5, r12\n\t"                                                                     \
+  "sxtb16 r3, r3\n\t"                                                                              \
+  "smlad r7, r2, r4, r7\n\t"                                                                       \
+  "smlad r9, r2, r5, r9\n\t"                                                                       \
+  "smlad r11, r3, r4, r11\n\t"                                                                     \
+  "smlad lr, r3, r5, lr\n\t"
+#define SM_STEP_AT(w0, w1)                                                                         \
+  "ldr.n r2, [r1, #" w0 "]\n\t"                                                                    \
+  "ldr.n r3, [r1, #" w1 "]\n\t"                                                                    \
+  "ldr.n r4, [r0, #" w0 "]\n\t"                                                                    \
+  "ldr.n r5, [r0, #" w1 "]\n\t" SM_STEP_MACS
+#define SM_STEP_LAST(w0, w1)                                                                       \
+  "ldr.n r2, [r1, #" w0 "]\n\t"                                                                    \
+  "ldr.w r3, [r1, #" w1 "]!\n\t"                                                                   \
+  "ldr.n r4, [r0, #" w0 "]\n\t"                                                                    \
+  "ldr.w r5, [r0, #" w1 "]!\n\t" SM_STEP_MACS
+
+/* Two sums of a channel, in a and b, to outputs on a line: r2 addend, r3 multiplier. */
+#define SM_LINE_LOW(a, b, addend, multiplier)                                                      \
+  "add " a ", " addend ", " a ", lsl #8\n\t"                                                       \
+  "add " b ", " addend ", " b ", lsl #8\n\t"                                                       \
+  "smmul " a ", " a ", " multiplier "\n\t"                                                         \
+  "smmul " b ", " b ", " multiplier "\n\t"                                                         \
+  "ssat " a ", #8, " a ", asr #12\n\t"                                                             \
+  "ssat " b ", #8, " b ", asr #12\n\t"
+#define SM_LINE_HIGH(a, b, addend, multiplier)                                                     \
+  "add " a ", " addend "\n\t"                                                                      \
+  "add " b ", " addend "\n\t"                                                                      \
+  "smmul " a ", " a ", " multiplier "\n\t"                                                         \
+  "smmul " b ", " b ", " multiplier "\n\t"                                                         \
+  "ssat " a ", #8, " a ", asr #12\n\t"                                                             \
+  "ssat " b ", #8, " b ", asr #12\n\t"
+/* The same exactly: r0 half point, r2 addend, r3 multiplier, r5 shifts. r2 becomes the rounding
+ * and the zero point; a negative sum has one unit less to round. */
+#define SM_EXACT(a, b, shifted)                                                                    \
+  "add " a ", r2, " a ", " shifted "\n\t"                                                          \
+  "add " b ", r2, " b ", " shifted "\n\t"                                                          \
+  "lsl.w r2, r0, r5\n\t"                                                                           \
+  "add r4, r2, " a ", asr #31\n\t"                                                                 \
+  "smmlar " a ", " a ", r3, r4\n\t"                                                                \
+  "add r4, r2, " b ", asr #31\n\t"                                                                 \
+  "smmlar " b ", " b ", r3, r4\n\t"                                                                \
+  "asr.w " a ", " a ", r5\n\t"                                                                     \
+  "asr.w " b ", " b ", r5\n\t"                                                                     \
+  "ssat " a ", #8, " a ", asr #1\n\t"                                                              \
+  "ssat " b ", #8, " b ", asr #1\n\t"
+
+static __attribute__((noinline, unused)) void
+sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
+  const sm_gemm_int8_paired_call *at = call;
+  __asm__ volatile(
+      "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */
+      "ldm %[at], {r0-r7}\n\t"
+      /* Frame: 0 first column, 4 its end, 8 advance to the next group, 12 first step, 16 outputs,
+       * 24 end of the stream, 28 exact, 32 half point. */
+      "sub sp, #40\n\t"
+      "str r4, [sp, #28]\n\t"
+      "str r5, [sp, #32]\n\t"
+      "strd r6, r7, [sp, #16]\n\t"
+      "add r5, r0, r2, lsl #3\n\t"
+      "subs r5, #4\n\t"
+      "str r5, [sp, #4]\n\t"
+      "lsls r5, r2, #3\n\t"
+      "adds r5, #32\n\t"
+      "cmp r4, #0\n\t"
+      "it ne\n\t"
+      "addne r5, #4\n\t"       /* bytes of a group */
+      "mla r3, r3, r5, r1\n\t" /* end of the stream */
+      "rsbs r2, r2, #0\n\t"
+      "and r2, r2, #7\n\t" /* steps to skip the first time */
+      "lsls r4, r2, #3\n\t"
+      "adds r4, #4\n\t"
+      "subs r0, r0, r4\n\t"
+      "subs r1, r1, r4\n\t"
+      "subs r3, r3, r4\n\t"
+      "str r0, [sp, #0]\n\t"
+      "str r3, [sp, #24]\n\t"
+      "rsb r4, r4, #36\n\t"
+      "str r4, [sp, #8]\n\t"
+      "adr.w r3, 2f\n\t"
+      "movs r4, #" SM_STEP_BYTES "\n\t"
+      "mla r3, r2, r4, r3\n\t"
+      "orr r3, r3, #1\n\t"
+      "str r3, [sp, #12]\n\t"
+      "1:\n\t" /* a group of four channels */
+      "ldr r0, [sp, #0]\n\t"
+      "ldr r2, [sp, #12]\n\t"
+      "movs r6, #0\n\t"
+      "movs r7, #0\n\t"
+      "mov r8, r6\n\t"
+      "mov r9, r6\n\t"
+      "mov r10, r6\n\t"
+      "mov r11, r6\n\t"
+      "mov r12, r6\n\t"
+      "mov lr, r6\n\t"
+      "bx r2\n\t"
+      "2:\n\t" /* eight steps */
+      SM_STEP_AT("4", "8") SM_STEP_AT("12", "16") SM_STEP_AT("20", "24") SM_STEP_AT("28", "32")
+      SM_STEP_AT("36", "40") SM_STEP_AT("44", "48") SM_STEP_AT("52", "56")
+      SM_STEP_LAST("60", "64")
+      "ldr r2, [sp, #4]\n\t"
+      "cmp r0, r2\n\t"
+      "bne.w 2b\n\t"
+      "sub r6, r6, r7\n\t" /* 256 times the sum of the pair's second channel */
+      "sub r8, r8, r9\n\t"
+      "sub r10, r10, r11\n\t"
+      "ldr r2, [sp, #28]\n\t"
+      "sub r12, r12, lr\n\t"
+      "cmp r2, #0\n\t"
+      "bne.w 4f\n\t"
+      "ldr r2, [r1, #4]\n\t"
+      "ldr r3, [r1, #8]\n\t"
+      "ldr r4, [r1, #12]\n\t"
+      "ldr r5, [r1, #16]\n\t"
+      SM_LINE_LOW("r7", "r9", "r2", "r3")
+      SM_LINE_HIGH("r6", "r8", "r4", "r5")
+      "ldr r2, [r1, #20]\n\t"
+      "ldr r3, [r1, #24]\n\t"
+      "ldr r4, [r1, #28]\n\t"
+      "ldr r5, [r1, #32]\n\t"
+      SM_LINE_LOW("r11", "lr", "r2", "r3")
+      SM_LINE_HIGH("r10", "r12", "r4", "r5")
+      "3:\n\t" /* store four outputs for each column */
+      "ldr r2, [sp, #16]\n\t"
+      "ldr r3, [sp, #20]\n\t"
+      "ldr r4, [sp, #8]\n\t"
+      "ldr r5, [sp, #24]\n\t"
+      "bfi r7, r6, #8, #8\n\t"
+      "bfi r9, r8, #8, #8\n\t"
+      "bfi r11, r10, #8, #8\n\t"
+      "bfi lr, r12, #8, #8\n\t"
+      "pkhbt r7, r7, r11, lsl #16\n\t"
+      "pkhbt r9, r9, lr, lsl #16\n\t"
+      "str r7, [r2], #4\n\t"
+      "str r9, [r3], #4\n\t"
+      "str r2, [sp, #16]\n\t"
+      "str r3, [sp, #20]\n\t"
+      "add r1, r4\n\t"
+      "cmp r1, r5\n\t"
+      "bne.w 1b\n\t"
+      "b 5f\n\t"
+      "4:\n\t"
+      "ldr r0, [sp, #32]\n\t"
+      "ldr r5, [r1, #36]\n\t"
+      "ldr r2, [r1, #4]\n\t"
+      "ldr r3, [r1, #8]\n\t"
+      SM_EXACT("r7", "r9", "lsl #1")
+      "ldr r2, [r1, #12]\n\t"
+      "ldr r3, [r1, #16]\n\t"
+      "lsrs r5, r5, #8\n\t"
+      SM_EXACT("r6", "r8", "asr #7")
+      "ldr r2, [r1, #20]\n\t"
+      "ldr r3, [r1, #24]\n\t"
+      "lsrs r5, r5, #8\n\t"
+      SM_EXACT("r11", "lr", "lsl #1")
+      "ldr r2, [r1, #28]\n\t"
+      "ldr r3, [r1, #32]\n\t"
+      "lsrs r5, r5, #8\n\t"
+      SM_EXACT("r10", "r12", "asr #7")
+      "adds r1, #4\n\t"
+      "b 3b\n\t"
+      "5:\n\t"
+      "add sp, #40\n\t"
+      "pop {r7, r11}"
+      : [at] "+r"(at)
+      :
+      : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory");
+}
+#undef SM_STEP_BYTES
+#undef SM_STEP_MACS
+#undef SM_STEP_AT
+#undef SM_STEP_LAST
+#undef SM_LINE_LOW
+#undef SM_LINE_HIGH
+#undef SM_EXACT
+
+#else
+/* One sum, doubled where exact, to its output. */
+static inline int8_t sm_gemm_output(const sm_gemm_int8_paired_call *call, int32_t sum,
+                                    const int32_t *factor, int32_t shift) {
+  if (!call->exact) {
+    const int32_t scaled = sm_wrap_add(sm_wrap_shl(sum, 8), factor[0]);
+    return (int8_t)sm_ssat8(sm_smmul(scaled, factor[1]) >> 12);
+  }
+  const int32_t doubled = sm_wrap_add(sm_wrap_shl(sum, 1), factor[0]);
+  const int32_t rounding = sm_wrap_shl(call->half_point, shift) + (doubled >> 31);
+  return (int8_t)sm_ssat8(sm_smmlar(doubled, factor[1], rounding) >> shift >> 1);
+}
+
+static inline void sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
+  const int32_t *stream = call->stream;
+  for (int32_t group = 0; group < call->groups; ++group) {
+    const int32_t *factors = stream + 2 * call->steps;
+    const uint32_t shifts = call->exact ? (uint32_t)factors[8] : 0;
+    for (int32_t pair = 0; pair < 2; ++pair) {
+      for (int32_t column = 0; column < 2; ++column) {
+        int32_t both = 0, low = 0;
+        for (int32_t i = 0; i < call->steps; ++i) {
+          const uint32_t weights = (uint32_t)stream[2 * i + pair];
+          const uint32_t values = call->columns[2 * i + column];
+          both = sm_smlad(weights, values, both);
+          low = sm_smlad(sm_sxtb16(weights), values, low);
+        }
+        const int32_t high = sm_wrap_sub(both, low) >> 8;
+        const int32_t *factor = factors + 4 * pair;
+        int8_t *out = call->out[column] + 4 * group + 2 * pair;
+        out[0] = sm_gemm_output(call, low, factor, (int32_t)(shifts >> 16 * pair & 255u));
+        out[1] = sm_gemm_output(call, high, factor + 2, (int32_t)(shifts >> (16 * pair + 8) & 255u));
+      }
+    }
+    stream = factors + (call->exact ? 9 : 8);
+  }
+}
+#endif
+
+#endif

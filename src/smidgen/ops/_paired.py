@@ -1,0 +1,180 @@
+"""Packing weights for kernels/gemm_int8_paired.h: two channels to a halfword, in reading order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from smidgen.ir import TensorType
+from smidgen.numerics.line import find_lines
+from smidgen.numerics.requantize import requantize
+from smidgen.ops._activation import int_bounds
+from smidgen.ops._conv import Weighted
+from smidgen.ops._kernel import Site
+from smidgen.ops._op import NodeTypes
+from smidgen.ops._window import Window
+
+Array = np.ndarray[Any, Any]
+
+_SUM_LIMIT = 1 << 23  # the second channel of a pair comes out of its sum in 24 bits
+_MAX_SHIFT = 22  # 2^shift times a zero point fits int32 with room to spare
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """What packing needs to know of a layer.
+
+    Args:
+        weights: int64 (channels, depth).
+        bias: int64 (channels,), with the input's zero point folded in.
+        low, high: smallest and largest accumulator, int64 (channels,).
+        multiplier, shift: int64 (channels,); 0 and -1 where the output is always the zero point.
+        zero_point: of the output.
+        bounds: smallest and largest output.
+    """
+
+    weights: Array
+    bias: Array
+    low: Array
+    high: Array
+    multiplier: Array
+    shift: Array
+    zero_point: int
+    bounds: tuple[int, int]
+
+
+def _layer(site: Site) -> _Layer:
+    op = site.op
+    assert isinstance(op, Weighted)
+    data = site.constant(1)
+    channels = site.output.shape[-1]
+    weights = np.reshape(data, (channels, -1)).astype(np.int64)
+    bias = np.zeros(channels, np.int64)
+    if len(site.constants) > 2 and site.constants[2] is not None:
+        bias = bias + site.constants[2].reshape(-1)
+    zero_point = site.quant(0).zero_point
+    edges = weights * (-128 - zero_point), weights * (127 - zero_point)
+    low, high = bias + np.minimum(*edges).sum(1), bias + np.maximum(*edges).sum(1)
+    multiplier, shift = (
+        np.broadcast_to(a, channels).astype(np.int64)
+        for a in op.factors(NodeTypes(site.inputs, site.outputs))
+    )
+    ends = [requantize(acc, multiplier, shift, rounding="double") for acc in (low, high)]
+    constant = (ends[0] == 0) & (ends[1] == 0)
+    return _Layer(
+        weights,
+        bias - zero_point * weights.sum(1),
+        low,
+        high,
+        np.where(constant, 0, multiplier),
+        np.where(constant, -1, shift),
+        site.quant(-1).zero_point,
+        int_bounds(op.fused_activation_function, site.quant(-1), "int8"),
+    )
+
+
+def refusal(site: Site) -> str | None:
+    """Why the weights cannot be packed in pairs, or None."""
+    layer = _layer(site)
+    if layer.weights.min() < -127:
+        return "a weight is -128"
+    if (np.abs(layer.weights).sum(1) * 128 >= _SUM_LIMIT).any():
+        return "a channel's weights sum up to more than 24 bits"
+    if max(abs(int(layer.low.min())), int(layer.high.max())) >= 1 << 29:
+        return "a bias is over 29 bits"
+    if layer.shift.min() < -_MAX_SHIFT or layer.shift.max() > -1:
+        return f"a channel's shift is not 1 to {_MAX_SHIFT}"
+    return None
+
+
+def step_count(depth: int) -> int:
+    """Steps of two values that a depth takes."""
+    return depth // 4 * 2 + (0, 1, 1, 2)[depth % 4]
+
+
+def _positions(depth: int) -> Array:
+    """The values of each step, (steps, 2); -1 where a step has one only."""
+    fours = np.arange(depth // 4 * 4).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
+    at = depth // 4 * 4
+    rest = {0: [], 1: [[at, -1]], 2: [[at, at + 1]], 3: [[at, at + 2], [at + 1, -1]]}[depth % 4]
+    return np.concatenate([fours, np.array(rest, np.int64).reshape(-1, 2)])
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A layer as `sm_gemm_int8_paired` reads it.
+
+    Args:
+        stream: int32 words.
+        steps: steps of two values.
+        exact: whether sums are rounded twice as they are, rather than by a line.
+        clamp: whether outputs must be limited to `bounds` afterwards.
+        zero_point: of the output.
+        bounds: smallest and largest output.
+    """
+
+    stream: Array
+    steps: int
+    exact: bool
+    clamp: bool
+    zero_point: int
+    bounds: tuple[int, int]
+
+    @property
+    def group_words(self) -> int:
+        """Words of the stream for each group of four channels."""
+        return 2 * self.steps + (9 if self.exact else 8)
+
+
+def pack(site: Site) -> Packed:
+    """Pack a layer whose `refusal` is None."""
+    layer = _layer(site)
+    channels, depth = layer.weights.shape
+    lines = find_lines(
+        layer.multiplier, layer.shift, layer.low, layer.high, layer.zero_point, layer.bounds
+    )
+    if lines is None:
+        factors = np.stack([2 * layer.bias, layer.multiplier], 1)
+    else:
+        # The line's addend is for the accumulator; the kernel's sum lacks the bias.
+        factors = np.stack([lines[0].astype(np.int64) + 256 * layer.bias, lines[1]], 1)
+    groups = -(-channels // 4)
+    empty = 4 * groups - channels
+    factors = np.pad(factors, ((0, empty), (0, 0)))
+    # A column of zeros stands for the values that steps lack.
+    padded = np.pad(layer.weights, ((0, empty), (0, 1)))
+    values = padded[:, _positions(depth)].reshape(groups, 2, 2, -1, 2)
+    halves = 256 * values[:, :, 1] + values[:, :, 0]  # (group, pair, step, value)
+    words = (halves[..., 1] << 16) + (halves[..., 0] & 0xFFFF)
+    parts = [words.swapaxes(1, 2).reshape(groups, -1), factors.reshape(groups, 8)]
+    if lines is None:
+        shifts = np.pad(-layer.shift - 1, (0, empty)).reshape(groups, 4)
+        parts.append((shifts << np.array([0, 8, 16, 24])).sum(1, keepdims=True))
+    stream = np.concatenate(parts, 1).astype(np.uint32).view(np.int32).reshape(-1)
+    low, high = layer.bounds
+    clamp = low > -128 or high < 127
+    steps = words.shape[2]
+    return Packed(stream, steps, lines is None, clamp, layer.zero_point, layer.bounds)
+
+
+def pair_lead(window: Window, x: TensorType, out: TensorType) -> int:
+    """Safe overlap of a kernel that reads the windows of two pixels before it writes both.
+
+    Args:
+        window: the window.
+        x, out: types of the image and the result, int8 (1, h, w, c).
+
+    Returns:
+        Lead bytes, see `Kernel.overlap`.
+    """
+    _, in_h, in_w, in_c = x.shape
+    _, out_h, out_w, out_c = out.shape
+    top, left = window.pad(x.shape)
+    y = np.clip(np.arange(out_h) * window.stride[0] - top, 0, in_h - 1)
+    column = np.clip(np.arange(out_w) * window.stride[1] - left, 0, in_w - 1)
+    first = ((y[:, None] * in_w + column[None, :]) * in_c).ravel()
+    needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
+    pixels = np.arange(2, len(first), 2)  # the first of every pair but the first pair
+    return max(0, int((pixels * out_c - needed[pixels]).max(initial=0)))
