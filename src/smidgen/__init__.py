@@ -33,18 +33,22 @@ _HOME: dict[str, str] = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
-    from smidgen.backends.c.firmware import Firmware, compile
-    from smidgen.backends.tflite import write_tflite
-    from smidgen.data import Dataset
-    from smidgen.errors import SmidgenError
-    from smidgen.evaluate import evaluate, run
-    from smidgen.facts import describe
-    from smidgen.frontends import load
-    from smidgen.ir import Graph
-    from smidgen.squeeze import squeeze
-    from smidgen.transforms.quantize import Recipe, Rule, quantize
-    from smidgen.transforms.rewrites import shrink
-    from smidgen.verify import verify
+    from smidgen.backends.c.firmware import Firmware as Firmware
+    from smidgen.backends.c.firmware import compile as compile
+    from smidgen.backends.tflite import write_tflite as write_tflite
+    from smidgen.data import Dataset as Dataset
+    from smidgen.errors import SmidgenError as SmidgenError
+    from smidgen.evaluate import evaluate as evaluate
+    from smidgen.evaluate import run as run
+    from smidgen.facts import describe as describe
+    from smidgen.frontends import load as load
+    from smidgen.ir import Graph as Graph
+    from smidgen.squeeze import squeeze as squeeze
+    from smidgen.transforms.quantize import Recipe as Recipe
+    from smidgen.transforms.quantize import Rule as Rule
+    from smidgen.transforms.quantize import quantize as quantize
+    from smidgen.transforms.rewrites import shrink as shrink
+    from smidgen.verify import verify as verify
 
 
 class _Package(ModuleType):

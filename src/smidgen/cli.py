@@ -79,9 +79,9 @@ def boards(as_json: Json = False) -> None:
     import dataclasses
 
     from smidgen import tables
-    from smidgen.targets.board import list_boards, load_board
+    from smidgen.targets.board import list_boards
 
-    known = [load_board(name) for name in list_boards()]
+    known = list_boards()
     _print(as_json, [dataclasses.asdict(board) for board in known], tables.boards(known))
 
 

@@ -191,7 +191,7 @@ def squeeze(result: Squeezed) -> list[Any]:
     parts: list[Any] = [
         table(f"{facts['model']} on {facts['board']}", ("", "before", "after"), rows),
         result.verification.table(),
-        f"[bold]{'fits' if result.fits else 'does not fit'}[/bold]: {result.verdict}",
+        f"[bold {'green' if result.fits else 'red'}]{result.verdict}[/]",
     ]
     if result.out is not None:
         parts.append(f"results in {result.out}")

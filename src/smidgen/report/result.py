@@ -42,8 +42,15 @@ class Limit:
         if self.what == "accuracy":
             return f"accuracy {self.reached:.4g}, at least {self.allowed:.4g} wanted"
         room = self.allowed - self.reached
+        what = {"ram": "RAM"}.get(self.what, self.what)
         word = "to spare" if room >= 0 else "too many" if self.unit == "B" else "too slow"
-        return f"{self.what} {self.reached:,.6g} {self.unit}, {abs(room):,.6g} {self.unit} {word}"
+        return (
+            f"{what} {_figure(self.reached)} {self.unit}, {_figure(abs(room))} {self.unit} {word}"
+        )
+
+
+def _figure(value: float) -> str:
+    return f"{value:,.0f}" if value >= 1000 or value == int(value) else f"{value:.3g}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,9 +84,9 @@ class Squeezed:
         if not self.verification.ok:
             missed.append("the firmware's outputs differ from TensorFlow Lite Micro's")
         if missed:
-            return f"does not fit {board}: {'; '.join(missed)}"
+            return f"Does not fit {board}: {'; '.join(missed)}"
         room = [str(limit) for limit in self.limits if limit.what in ("flash", "ram")]
-        return f"fits {board}: {'; '.join(room)}"
+        return f"Fits {board}: {'; '.join(room)}"
 
 
 def summary(result: Squeezed) -> dict[str, Any]:
