@@ -15,12 +15,12 @@ import numpy as np
 from smidgen.backends.c.firmware import DEFAULT_BOARD, Firmware, Run
 from smidgen.backends.c.firmware import compile as compile_firmware
 from smidgen.backends.tflite.writer import write as write_tflite
-from smidgen.data import Dataset, to_model
+from smidgen.data import Dataset, random_inputs, to_model
 from smidgen.errors import RecipeError, SmidgenError
 from smidgen.evaluate import Score, evaluate
 from smidgen.facts import describe
 from smidgen.frontends import load
-from smidgen.ir import Graph, numpy_dtype
+from smidgen.ir import Graph
 from smidgen.report.result import Limit, Squeezed
 from smidgen.transforms.quantize import LayerError, Recipe, layer_errors, prepare, quantize
 from smidgen.transforms.rewrites import shrink
@@ -130,22 +130,11 @@ def squeeze(
 
 
 def _samples(graph: Graph, data: Dataset | None) -> list[np.ndarray[Any, Any]]:
-    """Inputs to compare runtimes on: real ones if there are any, random and extreme ones too."""
-    rng = np.random.default_rng(0)
-    arrays = []
-    for type in graph.input_types:
-        shape = (VERIFY_SAMPLES, *type.shape[1:])
-        if type.dtype == "float32":
-            array = rng.normal(size=shape).astype(np.float32)
-        else:
-            info = np.iinfo(numpy_dtype(type.dtype))
-            array = rng.integers(info.min, info.max, shape, numpy_dtype(type.dtype), endpoint=True)
-            array[-1], array[-2] = info.min, info.max
-        arrays.append(array)
+    """Inputs to compare runtimes on: extreme and random ones, and real ones if there are any."""
+    arrays = random_inputs(graph, VERIFY_SAMPLES)
     if data is not None and len(graph.inputs) == 1:
-        half = VERIFY_SAMPLES // 2
-        real = to_model(graph, data.x[:half])
-        arrays[0][: len(real)] = real
+        real = to_model(graph, data.x[: VERIFY_SAMPLES // 2])
+        arrays[0][-len(real) :] = real
     return arrays
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from rich.table import Table
 
 from smidgen.errors import DataError, SmidgenError
-from smidgen.ir import Graph, numpy_dtype
+from smidgen.ir import Graph
 
 if TYPE_CHECKING:
     from smidgen.facts import ModelFacts
@@ -49,20 +49,10 @@ def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array
     Raises:
         DataError: if the file is no array or does not fit.
     """
-    from smidgen.data import to_model
+    from smidgen.data import random_inputs, to_model
 
     if path is None:
-        rng = np.random.default_rng(0)
-        arrays = []
-        for type in graph.input_types:
-            shape = (samples, *type.shape[1:])
-            if type.dtype == "float32":
-                arrays.append(rng.normal(size=shape).astype(np.float32))
-            else:
-                dtype = numpy_dtype(type.dtype)
-                info = np.iinfo(dtype)
-                arrays.append(rng.integers(info.min, info.max, shape, dtype, endpoint=True))
-        return arrays
+        return random_inputs(graph, samples)
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smidgen.backends.tflite import write_tflite
+from smidgen.data import random_inputs
 from smidgen.frontends import load
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph
 from smidgen.transforms.rewrites import REWRITES, apply, shrink, simplify
-from smidgen.transforms.rewrites._shrink import random_inputs
 from smidgen.verify.runtimes import RuntimeName, RuntimePool
 from tests.random_graphs import graphs
 from tests.transforms.rewrites.networks import network

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from smidgen.data import random_inputs
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.numerics.requantize import quantize_multiplier, requantize
 from smidgen.ops import get_op
 from smidgen.transforms.rewrites import Report, apply, fold_constant_channels
-from smidgen.transforms.rewrites._shrink import random_inputs
 from tests.transforms.rewrites.networks import network
 
 Array = np.ndarray[Any, Any]

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from smidgen.data import random_inputs
 from smidgen.errors import VerificationError
 from smidgen.interpreter import interpret
-from smidgen.ir import Graph, TensorType, numpy_dtype
+from smidgen.ir import Graph
 from smidgen.transforms.rewrites._rewrite import Report, Rewrite, apply, count_macs, first_bad
 
 Array = np.ndarray[Any, Any]
@@ -52,36 +53,3 @@ def shrink_with(
             "the outputs differ after a rewrite that is meant to be exact", where=str(change)
         )
     return small, report
-
-
-def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[Array]:
-    """Inputs that reach far: extremes, noise, noise of extremes only, and flat ones.
-
-    Args:
-        graph: any graph.
-        count: number of samples.
-        seed: of the generator.
-
-    Returns:
-        One array (count, ...) for each input of the graph, in its dtype.
-    """
-    rng = np.random.default_rng(seed)
-    return [np.stack([_draw(rng, t, i)[0] for i in range(count)]) for t in graph.input_types]
-
-
-def _draw(rng: np.random.Generator, type: TensorType, index: int) -> Array:
-    dtype = numpy_dtype(type.dtype)
-    if dtype.kind == "f":
-        return rng.normal(0, 3.0 ** (index % 4 - 1), type.shape).astype(dtype)
-    low, high = 0, 1  # of an index or a truth value
-    if type.quant is not None:
-        info = np.iinfo(str(dtype))
-        low, high = int(info.min), int(info.max)
-    if index < 2:
-        return np.full(type.shape, (low, high)[index], dtype)
-    if index % 3 == 0:
-        return rng.choice((low, high), type.shape).astype(dtype)
-    if index % 3 == 1:
-        level = rng.integers(low, high, endpoint=True) + rng.normal(0, 8, type.shape)
-        return np.clip(np.round(level), low, high).astype(dtype)
-    return rng.integers(low, high, type.shape, endpoint=True).astype(dtype)
