@@ -60,7 +60,8 @@ class _Constants:
             self.bytes += array.nbytes
             kind = c_type(str(array.dtype))
             self.lines.append(
-                f"static const SM_CONST {kind} {hint}[{max(1, array.size)}] = {{\n{_rows(array)}\n}};\n"
+                f"static const SM_CONST {kind} {hint}[{max(1, array.size)}] = {{\n"
+                f"{_rows(array)}\n}};\n"
             )
         return self.names[key]
 
