@@ -10,8 +10,9 @@
 
 /* The zero point of the input is folded into the stream's addends; padding is written out.
  * Weights are -127 to 127 and the magnitudes of a channel's, times 128, sum up to less than 2^23.
- * Values of a window are numbered (y, x, channel). Steps take them by fours, (0, 2) then (1, 3); of
- * what remains, one or two share a step and three take two: (0, 2) and (1, none). */
+ * Steps take the values of each row of the window by fours, (0, 2) then (1, 3). Up to three values
+ * remain of a row; all rows' together go by fours at last. Of what then remains, one or two share
+ * a step and three take two: (0, 2) and (1, none). */
 typedef struct {
   int32_t in_h, in_w, in_c;
   int32_t out_w, pixels; /* pixels: of the output */
@@ -20,6 +21,7 @@ typedef struct {
   int32_t pad_h, pad_w;
   int32_t out_c;
   int32_t steps;
+  int32_t pairs;   /* of pixels at a time */
   int32_t padding; /* the input's zero point */
   int32_t exact, half_point;
   int32_t clamp; /* not 0: outputs are limited to act_min to act_max at last */
@@ -28,87 +30,106 @@ typedef struct {
   const int32_t *stream;
 } sm_conv_2d_int8_paired_params;
 
-/* n bytes to lanes, for the column that starts at `to`; returns where the next value goes. */
-static inline uint32_t *sm_widen_column(uint32_t *to, const int8_t *from, int32_t n) {
-  for (; n >= 8; n -= 8, from += 8, to += 8) {
+#define SM_CONV_2D_MAX_PIXELS 16 /* twice the pairs at most */
+
+/* Four bytes to the lanes of two steps; a step of one column is two words from the next. */
+#define SM_WIDEN(to, bytes)                                                                        \
+  do {                                                                                             \
+    (to)[0] = sm_sxtb16(bytes);                                                                    \
+    (to)[2] = sm_sxtb16_ror8(bytes);                                                               \
+  } while (0)
+
+/* n bytes, a multiple of four, to lanes; returns where the next value goes. */
+static inline uint32_t *sm_widen(uint32_t *to, const int8_t *from, int32_t n) {
+  for (; n >= 16; n -= 16, from += 16, to += 16) {
+    const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
+    const uint32_t c = sm_load32(from + 8), d = sm_load32(from + 12);
+    SM_WIDEN(to, a);
+    SM_WIDEN(to + 4, b);
+    SM_WIDEN(to + 8, c);
+    SM_WIDEN(to + 12, d);
+  }
+  for (; n > 0; n -= 4, from += 4, to += 4) {
     const uint32_t a = sm_load32(from);
-    const uint32_t b = sm_load32(from + 4);
-    to[0] = sm_sxtb16(a);
-    to[2] = sm_sxtb16_ror8(a);
-    to[4] = sm_sxtb16(b);
-    to[6] = sm_sxtb16_ror8(b);
+    SM_WIDEN(to, a);
   }
-  if (n >= 4) {
-    const uint32_t a = sm_load32(from);
-    to[0] = sm_sxtb16(a);
-    to[2] = sm_sxtb16_ror8(a);
-    n -= 4, from += 4, to += 4;
-  }
-  if (n > 0) {
-    to[0] = sm_pack16(from[0], n == 1 ? 0 : from[n - 1]);
-    to += 2;
-  }
-  if (n == 3) {
-    to[0] = sm_pack16(from[1], 0);
-    to += 2;
+  return to;
+}
+#undef SM_WIDEN
+
+/* n bytes from anywhere, or so much padding if `from` is null; returns the end. */
+static inline int8_t *sm_copy_or_pad(int8_t *to, const int8_t *from, int32_t n, int32_t padding) {
+  for (int32_t i = 0; i < n; ++i) {
+    *to++ = from ? from[i] : (int8_t)padding;
   }
   return to;
 }
 
-/* One row of the window at row y, column x of the image, as bytes or as lanes. */
-static inline int8_t *sm_copy_padded(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
-                                     int32_t y, int32_t x, int8_t *to) {
+/* A row of the window that is not all inside the image, at row y, column x. */
+static __attribute__((noinline)) void sm_pad_row(const sm_conv_2d_int8_paired_params *p,
+                                                 const int8_t *input, int32_t y, int32_t x,
+                                                 int8_t *to) {
+  const int inside = y >= 0 && y < p->in_h;
   for (int32_t i = 0; i < p->kernel_w; ++i, ++x) {
-    const int inside = y >= 0 && y < p->in_h && x >= 0 && x < p->in_w;
     const int8_t *from = input + (y * p->in_w + x) * p->in_c;
-    for (int32_t c = 0; c < p->in_c; ++c) {
-      *to++ = inside ? from[c] : (int8_t)p->padding;
-    }
+    to = sm_copy_or_pad(to, inside && x >= 0 && x < p->in_w ? from : NULL, p->in_c, p->padding);
   }
-  return to;
 }
 
 /* The window at row y, column x of the image becomes the column that starts at `to`. */
-static __attribute__((noinline)) void sm_conv_2d_column(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
-                                     int32_t y, int32_t x, uint32_t *to, int8_t *bytes) {
+static __attribute__((noinline)) void sm_conv_2d_column(const sm_conv_2d_int8_paired_params *p,
+                                                        const int8_t *input, int32_t y, int32_t x,
+                                                        uint32_t *to, int8_t *bytes) {
   const int32_t row = p->kernel_w * p->in_c;
-  const int inside_x = x >= 0 && x + p->kernel_w <= p->in_w;
-  const int whole = row % 4 == 0 || p->kernel_h == 1;
-  if (whole && inside_x && y >= 0 && y + p->kernel_h <= p->in_h) {
-    const int8_t *from = input + (y * p->in_w + x) * p->in_c;
-    for (int32_t i = 0; i < p->kernel_h; ++i, from += p->in_w * p->in_c) {
-      to = sm_widen_column(to, from, row);
+  const int whole = x >= 0 && x + p->kernel_w <= p->in_w;
+  int8_t *rest = bytes + row;
+  int32_t at = (y * p->in_w + x) * p->in_c;
+  for (int32_t i = 0; i < p->kernel_h; ++i, ++y, at += p->in_w * p->in_c) {
+    const int8_t *from = bytes;
+    if (whole && y >= 0 && y < p->in_h) {
+      from = input + at;
+    } else {
+      sm_pad_row(p, input, y, x, bytes);
     }
+    to = sm_widen(to, from, row & ~3);
+    for (int32_t j = row & ~3; j < row; ++j) {
+      *rest++ = from[j];
+    }
+  }
+  const int8_t *from = bytes + row;
+  int32_t n = (int32_t)(rest - from);
+  if (n == 0) {
     return;
   }
-  int8_t *end = bytes;
-  for (int32_t i = 0; i < p->kernel_h; ++i, ++y) {
-    end = sm_copy_padded(p, input, y, x, end);
+  to = sm_widen(to, from, n & ~3);
+  from += n & ~3;
+  n &= 3;
+  if (n > 0) {
+    to[0] = sm_pack16(from[0], n == 1 ? 0 : from[n - 1]);
   }
-  sm_widen_column(to, bytes, (int32_t)(end - bytes));
+  if (n == 3) {
+    to[2] = sm_pack16(from[1], 0);
+  }
 }
 
-/* scratch, aligned to 4: 8 * steps bytes for the columns, then kernel_h * kernel_w * in_c bytes.
- * Two pixels are read fully before either is written, otherwise in order: `output` may lie over
- * `input` as far as this allows (see pair_lead). */
+/* scratch, aligned to 4: 8 * steps bytes for each pair of columns, then kernel_w * in_c and
+ * 3 * kernel_h. The pixels of `pairs` pairs are read fully before any is written, otherwise in
+ * order: `output` may lie over `input` as far as this allows (see block_lead). */
 SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
                                       int8_t *output, void *scratch) {
   uint32_t *columns = scratch;
-  int8_t *bytes = (int8_t *)(columns + 2 * p->steps);
+  int8_t *bytes = (int8_t *)(columns + 2 * p->steps * p->pairs);
   int8_t *const first = output;
-  sm_gemm_int8_paired_call call = {columns,  p->stream,     p->steps, p->out_c / 4,
-                                   p->exact, p->half_point, {output, output}};
+  const int32_t rest = p->out_c % 4;
   int32_t ox = 0;
   int32_t y = -p->pad_h;
   int32_t x = -p->pad_w;
-  for (int32_t left = p->pixels; left > 0; left -= 2) {
-    for (int32_t i = 0; i < 2; ++i) {
-      sm_conv_2d_column(p, input, y, x, columns + i, bytes);
-      call.out[i] = output;
-      if (i == 0 && left == 1) {
-        continue; /* the last pixel is computed twice */
-      }
-      output += p->out_c;
+  for (int32_t left = p->pixels; left > 0;) {
+    const int32_t pixels = left == 1 ? 1 : (left / 2 < p->pairs ? left & ~1 : 2 * p->pairs);
+    uint32_t *to = columns;
+    for (int32_t i = 0; i < pixels; ++i) {
+      sm_conv_2d_column(p, input, y, x, to, bytes);
+      to += i % 2 ? 2 * p->steps - 1 : 1;
       x += p->stride_w;
       if (++ox == p->out_w) {
         ox = 0;
@@ -116,23 +137,33 @@ SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, co
         y += p->stride_h;
       }
     }
-    const int32_t rest = p->out_c % 4;
+    sm_gemm_int8_paired_call call = {columns,         p->stream, p->steps,      p->out_c / 4,
+                                     (pixels + 1) / 2, p->exact,  p->half_point, output, p->out_c};
+    if (pixels == 1) { /* the last one: its pair is itself */
+      for (int32_t i = 0; i < 2 * p->steps; i += 2) {
+        columns[i + 1] = columns[i];
+      }
+      call.out_stride = 0;
+    }
     if (call.groups) {
       sm_gemm_int8_paired(&call);
     }
     if (rest) {
-      int8_t few[2][4];
-      sm_gemm_int8_paired_call tail = call;
-      tail.stream = p->stream + p->tail_stream;
-      tail.groups = 1;
-      tail.out[0] = few[0];
-      tail.out[1] = few[1];
-      sm_gemm_int8_paired(&tail);
-      for (int32_t i = 0; i < rest; ++i) {
-        call.out[0][4 * call.groups + i] = few[0][i];
-        call.out[1][4 * call.groups + i] = few[1][i];
+      int8_t few[4 * SM_CONV_2D_MAX_PIXELS];
+      call.stream = p->stream + p->tail_stream;
+      call.out = few;
+      call.out_stride = call.out_stride ? 4 : 0;
+      call.groups = 1;
+      sm_gemm_int8_paired(&call);
+      for (int32_t i = 0; i < pixels; ++i) {
+        int8_t *out = output + (i + 1) * p->out_c - rest;
+        for (int32_t j = 0; j < rest; ++j) {
+          out[j] = few[4 * i + j];
+        }
       }
     }
+    output += pixels * p->out_c;
+    left -= pixels;
   }
   if (p->clamp) {
     for (int8_t *at = first; at < output; ++at) {

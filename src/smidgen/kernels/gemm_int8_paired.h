@@ -23,13 +23,15 @@
  *            x / 2^shift, plus the zero point; shift 1 to 22.
  * sum * 256 + addend (or sum * 2 + addend) must fit int32; if exact, the sum must fit 24 bits. */
 typedef struct {
-  const uint32_t *columns;
+  const uint32_t *columns; /* pairs of columns, one behind the other */
   const int32_t *stream;
   int32_t steps;      /* at least 1 */
   int32_t groups;     /* at least 1 */
+  int32_t pairs;      /* at least 1 */
   int32_t exact;      /* not 0: exact */
   int32_t half_point; /* if exact: 2 * zero_point + 1 */
-  int8_t *out[2];     /* 4 * groups bytes for each column, any alignment; both may be the same */
+  int8_t *out;        /* 4 * groups bytes for each column, any alignment */
+  int32_t out_stride; /* bytes from one column's outputs to the next's */
 } sm_gemm_int8_paired_call;
 
 #if SM_HAS_DSP && defined(__thumb2__)
@@ -95,38 +97,43 @@ sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
   const sm_gemm_int8_paired_call *at = call;
   __asm__ volatile(
       "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */
-      "ldm %[at], {r0-r7}\n\t"
-      /* Frame: 0 first column, 4 its end, 8 advance to the next group, 12 first step, 16 outputs,
-       * 24 end of the stream, 28 exact, 32 half point. */
-      "sub sp, #40\n\t"
-      "str r4, [sp, #28]\n\t"
-      "str r5, [sp, #32]\n\t"
-      "strd r6, r7, [sp, #16]\n\t"
-      "add r5, r0, r2, lsl #3\n\t"
-      "subs r5, #4\n\t"
-      "str r5, [sp, #4]\n\t"
-      "lsls r5, r2, #3\n\t"
-      "adds r5, #32\n\t"
-      "cmp r4, #0\n\t"
-      "it ne\n\t"
-      "addne r5, #4\n\t"       /* bytes of a group */
-      "mla r3, r3, r5, r1\n\t" /* end of the stream */
-      "rsbs r2, r2, #0\n\t"
-      "and r2, r2, #7\n\t" /* steps to skip the first time */
-      "lsls r4, r2, #3\n\t"
+      "ldm %[at], {r0-r8}\n\t"
+      /* Frame: 0 the pair's columns, 4 their end (less one if exact), 8 from one group to the
+       * next, 12 the first step, 16 outputs of the group, 20 stride, 24 end of the stream, 28
+       * stream, 32 half point, 36 pairs left, 40 outputs of the pair, 44 bytes of a pair of columns. */
+      "sub sp, #48\n\t"
+      "str r4, [sp, #36]\n\t"
+      "strd r7, r8, [sp, #16]\n\t"
+      "str r7, [sp, #40]\n\t"
+      "str r6, [sp, #32]\n\t"
+      "lsls r7, r2, #3\n\t"
+      "str r7, [sp, #44]\n\t" /* bytes of a pair of columns */
+      "adds r4, r0, r7\n\t"
+      "subs r4, #4\n\t"
+      "adds r7, #32\n\t"
+      "cbz r5, 0f\n\t"
+      "subs r4, #1\n\t"
+      "adds r7, #4\n\t"
+      "0:\n\t"
+      "str r4, [sp, #4]\n\t"
+      "mla r3, r3, r7, r1\n\t" /* end of the stream */
+      "rsbs r4, r2, #0\n\t"
+      "and r4, r4, #15\n\t" /* steps to skip the first time */
+      "adr.w r5, 2f\n\t"
+      "movs r6, #" SM_STEP_BYTES "\n\t"
+      "mla r5, r4, r6, r5\n\t"
+      "orr r5, r5, #1\n\t"
+      "str r5, [sp, #12]\n\t"
+      "lsls r4, r4, #3\n\t"
       "adds r4, #4\n\t"
       "subs r0, r0, r4\n\t"
-      "subs r1, r1, r4\n\t"
-      "subs r3, r3, r4\n\t"
       "str r0, [sp, #0]\n\t"
+      "subs r1, r1, r4\n\t"
+      "str r1, [sp, #28]\n\t"
+      "subs r3, r3, r4\n\t"
       "str r3, [sp, #24]\n\t"
       "rsb r4, r4, #36\n\t"
       "str r4, [sp, #8]\n\t"
-      "adr.w r3, 2f\n\t"
-      "movs r4, #" SM_STEP_BYTES "\n\t"
-      "mla r3, r2, r4, r3\n\t"
-      "orr r3, r3, #1\n\t"
-      "str r3, [sp, #12]\n\t"
       "1:\n\t" /* a group of four channels */
       "ldr r0, [sp, #0]\n\t"
       "ldr r2, [sp, #12]\n\t"
@@ -139,19 +146,30 @@ sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
       "mov r12, r6\n\t"
       "mov lr, r6\n\t"
       "bx r2\n\t"
-      "2:\n\t" /* eight steps */
-      SM_STEP_AT("4", "8") SM_STEP_AT("12", "16") SM_STEP_AT("20", "24") SM_STEP_AT("28", "32")
-      SM_STEP_AT("36", "40") SM_STEP_AT("44", "48") SM_STEP_AT("52", "56")
-      SM_STEP_LAST("60", "64")
+      "2:\n\t" /* sixteen steps */
+      SM_STEP_AT("4", "8")
+      SM_STEP_AT("12", "16")
+      SM_STEP_AT("20", "24")
+      SM_STEP_AT("28", "32")
+      SM_STEP_AT("36", "40")
+      SM_STEP_AT("44", "48")
+      SM_STEP_AT("52", "56")
+      SM_STEP_AT("60", "64")
+      SM_STEP_AT("68", "72")
+      SM_STEP_AT("76", "80")
+      SM_STEP_AT("84", "88")
+      SM_STEP_AT("92", "96")
+      SM_STEP_AT("100", "104")
+      SM_STEP_AT("108", "112")
+      SM_STEP_AT("116", "120")
+      SM_STEP_LAST("124", "128")
       "ldr r2, [sp, #4]\n\t"
       "cmp r0, r2\n\t"
-      "bne.w 2b\n\t"
+      "blo.w 2b\n\t"
       "sub r6, r6, r7\n\t" /* 256 times the sum of the pair's second channel */
       "sub r8, r8, r9\n\t"
       "sub r10, r10, r11\n\t"
-      "ldr r2, [sp, #28]\n\t"
       "sub r12, r12, lr\n\t"
-      "cmp r2, #0\n\t"
       "bne.w 4f\n\t"
       "ldr r2, [r1, #4]\n\t"
       "ldr r3, [r1, #8]\n\t"
@@ -166,24 +184,39 @@ sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
       SM_LINE_LOW("r11", "lr", "r2", "r3")
       SM_LINE_HIGH("r10", "r12", "r4", "r5")
       "3:\n\t" /* store four outputs for each column */
-      "ldr r2, [sp, #16]\n\t"
-      "ldr r3, [sp, #20]\n\t"
-      "ldr r4, [sp, #8]\n\t"
-      "ldr r5, [sp, #24]\n\t"
       "bfi r7, r6, #8, #8\n\t"
       "bfi r9, r8, #8, #8\n\t"
       "bfi r11, r10, #8, #8\n\t"
       "bfi lr, r12, #8, #8\n\t"
       "pkhbt r7, r7, r11, lsl #16\n\t"
       "pkhbt r9, r9, lr, lsl #16\n\t"
+      "ldr r4, [sp, #8]\n\t"
+      "ldr r5, [sp, #24]\n\t"
+      "ldr r2, [sp, #16]\n\t"
+      "ldr r3, [sp, #20]\n\t"
+      "str r9, [r2, r3]\n\t"
       "str r7, [r2], #4\n\t"
-      "str r9, [r3], #4\n\t"
       "str r2, [sp, #16]\n\t"
-      "str r3, [sp, #20]\n\t"
       "add r1, r4\n\t"
       "cmp r1, r5\n\t"
       "bne.w 1b\n\t"
-      "b 5f\n\t"
+      "ldr r4, [sp, #36]\n\t" /* the next pair of columns */
+      "ldr r2, [sp, #40]\n\t"
+      "ldr r0, [sp, #0]\n\t"
+      "ldr r5, [sp, #4]\n\t"
+      "ldr r1, [sp, #28]\n\t"
+      "subs r4, #1\n\t"
+      "beq 5f\n\t"
+      "str r4, [sp, #36]\n\t"
+      "add r2, r2, r3, lsl #1\n\t"
+      "str r2, [sp, #40]\n\t"
+      "str r2, [sp, #16]\n\t"
+      "ldr r4, [sp, #44]\n\t"
+      "add r0, r4\n\t"
+      "str r0, [sp, #0]\n\t"
+      "add r5, r4\n\t"
+      "str r5, [sp, #4]\n\t"
+      "b.w 1b\n\t"
       "4:\n\t"
       "ldr r0, [sp, #32]\n\t"
       "ldr r5, [r1, #36]\n\t"
@@ -205,7 +238,7 @@ sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
       "adds r1, #4\n\t"
       "b 3b\n\t"
       "5:\n\t"
-      "add sp, #40\n\t"
+      "add sp, #48\n\t"
       "pop {r7, r11}"
       : [at] "+r"(at)
       :
@@ -233,27 +266,27 @@ static inline int8_t sm_gemm_output(const sm_gemm_int8_paired_call *call, int32_
 }
 
 static inline void sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
-  const int32_t *stream = call->stream;
-  for (int32_t group = 0; group < call->groups; ++group) {
-    const int32_t *factors = stream + 2 * call->steps;
-    const uint32_t shifts = call->exact ? (uint32_t)factors[8] : 0;
-    for (int32_t pair = 0; pair < 2; ++pair) {
-      for (int32_t column = 0; column < 2; ++column) {
+  for (int32_t column = 0; column < 2 * call->pairs; ++column) {
+    const uint32_t *values = call->columns + column / 2 * 2 * call->steps + column % 2;
+    const int32_t *stream = call->stream;
+    int8_t *out = call->out + column * call->out_stride;
+    for (int32_t group = 0; group < call->groups; ++group) {
+      const int32_t *factors = stream + 2 * call->steps;
+      const uint32_t shifts = call->exact ? (uint32_t)factors[8] : 0;
+      for (int32_t pair = 0; pair < 2; ++pair, factors += 4, out += 2) {
         int32_t both = 0, low = 0;
         for (int32_t i = 0; i < call->steps; ++i) {
           const uint32_t weights = (uint32_t)stream[2 * i + pair];
-          const uint32_t values = call->columns[2 * i + column];
-          both = sm_smlad(weights, values, both);
-          low = sm_smlad(sm_sxtb16(weights), values, low);
+          both = sm_smlad(weights, values[2 * i], both);
+          low = sm_smlad(sm_sxtb16(weights), values[2 * i], low);
         }
         const int32_t high = sm_wrap_sub(both, low) >> 8;
-        const int32_t *factor = factors + 4 * pair;
-        int8_t *out = call->out[column] + 4 * group + 2 * pair;
-        out[0] = sm_gemm_output(call, low, factor, (int32_t)(shifts >> 16 * pair & 255u));
-        out[1] = sm_gemm_output(call, high, factor + 2, (int32_t)(shifts >> (16 * pair + 8) & 255u));
+        const uint32_t shift = shifts >> 16 * pair;
+        out[0] = sm_gemm_output(call, low, factors, (int32_t)(shift & 255u));
+        out[1] = sm_gemm_output(call, high, factors + 2, (int32_t)(shift >> 8 & 255u));
       }
+      stream = factors + (call->exact ? 1 : 0);
     }
-    stream = factors + (call->exact ? 9 : 8);
   }
 }
 #endif

@@ -89,16 +89,20 @@ def refusal(site: Site) -> str | None:
     return None
 
 
-def step_count(depth: int) -> int:
-    """Steps of two values that a depth takes."""
-    return depth // 4 * 2 + (0, 1, 1, 2)[depth % 4]
+def step_count(rows: int, row: int) -> int:
+    """Steps of two values that a window of so many rows of so many values takes."""
+    rest = rows * (row % 4)
+    return rows * (row // 4) * 2 + rest // 4 * 2 + (0, 1, 1, 2)[rest % 4]
 
 
-def _positions(depth: int) -> Array:
+def _positions(rows: int, row: int) -> Array:
     """The values of each step, (steps, 2); -1 where a step has one only."""
-    fours = np.arange(depth // 4 * 4).reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
-    at = depth // 4 * 4
-    rest = {0: [], 1: [[at, -1]], 2: [[at, at + 1]], 3: [[at, at + 2], [at + 1, -1]]}[depth % 4]
+    values = np.arange(rows * row).reshape(rows, row)
+    order = np.concatenate([values[:, : row // 4 * 4].ravel(), values[:, row // 4 * 4 :].ravel()])
+    at = len(order) // 4 * 4
+    fours = order[:at].reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
+    i, j, k, *_ = (*order[at:].tolist(), -1, -1, -1)
+    rest = {0: [], 1: [(i, -1)], 2: [(i, j)], 3: [(i, k), (j, -1)]}[len(order) - at]
     return np.concatenate([fours, np.array(rest, np.int64).reshape(-1, 2)])
 
 
@@ -128,8 +132,13 @@ class Packed:
         return 2 * self.steps + (9 if self.exact else 8)
 
 
-def pack(site: Site) -> Packed:
-    """Pack a layer whose `refusal` is None."""
+def pack(site: Site, rows: int) -> Packed:
+    """Pack a layer whose `refusal` is None.
+
+    Args:
+        site: the layer.
+        rows: rows of its window, which `step_count` describes.
+    """
     layer = _layer(site)
     channels, depth = layer.weights.shape
     lines = find_lines(
@@ -145,7 +154,7 @@ def pack(site: Site) -> Packed:
     factors = np.pad(factors, ((0, empty), (0, 0)))
     # A column of zeros stands for the values that steps lack.
     padded = np.pad(layer.weights, ((0, empty), (0, 1)))
-    values = padded[:, _positions(depth)].reshape(groups, 2, 2, -1, 2)
+    values = padded[:, _positions(rows, depth // rows)].reshape(groups, 2, 2, -1, 2)
     halves = 256 * values[:, :, 1] + values[:, :, 0]  # (group, pair, step, value)
     words = (halves[..., 1] << 16) + (halves[..., 0] & 0xFFFF)
     parts = [words.swapaxes(1, 2).reshape(groups, -1), factors.reshape(groups, 8)]
@@ -159,12 +168,13 @@ def pack(site: Site) -> Packed:
     return Packed(stream, steps, lines is None, clamp, layer.zero_point, layer.bounds)
 
 
-def pair_lead(window: Window, x: TensorType, out: TensorType) -> int:
-    """Safe overlap of a kernel that reads the windows of two pixels before it writes both.
+def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> int:
+    """Safe overlap of a kernel that reads the windows of a block of pixels, then writes them.
 
     Args:
         window: the window.
         x, out: types of the image and the result, int8 (1, h, w, c).
+        block: pixels, in order.
 
     Returns:
         Lead bytes, see `Kernel.overlap`.
@@ -176,5 +186,5 @@ def pair_lead(window: Window, x: TensorType, out: TensorType) -> int:
     column = np.clip(np.arange(out_w) * window.stride[1] - left, 0, in_w - 1)
     first = ((y[:, None] * in_w + column[None, :]) * in_c).ravel()
     needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
-    pixels = np.arange(2, len(first), 2)  # the first of every pair but the first pair
+    pixels = np.arange(block, len(first), block)  # the first of every block but the first block
     return max(0, int((pixels * out_c - needed[pixels]).max(initial=0)))

@@ -51,7 +51,7 @@ def _paired_params(site: Site) -> Mapping[str, Param]:
     assert isinstance(op, Conv2D)
     window = op.window(w.shape).params(x, site.output)
     _, out_h, out_w, out_c = site.output.shape
-    packed = _paired.pack(site)
+    packed = _paired.pack(site, w.shape[1])
     return {
         **{key: window[key] for key in ("in_h", "in_w", "in_c", "out_w")},
         "pixels": out_h * out_w,
@@ -62,6 +62,7 @@ def _paired_params(site: Site) -> Mapping[str, Param]:
         },
         "out_c": out_c,
         "steps": packed.steps,
+        "pairs": _pairs(site),
         "padding": site.quant(0).zero_point,
         "exact": int(packed.exact),
         "half_point": 2 * packed.zero_point + 1,
@@ -73,16 +74,26 @@ def _paired_params(site: Site) -> Mapping[str, Param]:
     }
 
 
+def _paired_steps(site: Site) -> int:
+    _, kernel_h, kernel_w, in_c = site.input(1).shape
+    return _paired.step_count(kernel_h, kernel_w * in_c)
+
+
+def _pairs(site: Site) -> int:
+    """Pairs of pixels at a time: more save time, and take little memory where pixels are small."""
+    return max(1, min(8, 512 // (8 * _paired_steps(site))))
+
+
 def _paired_scratch(site: Site) -> int:
     _, kernel_h, kernel_w, in_c = site.input(1).shape
-    depth = kernel_h * kernel_w * in_c
-    return 8 * _paired.step_count(depth) + depth
+    return 8 * _paired_steps(site) * _pairs(site) + kernel_w * in_c + 3 * kernel_h
 
 
 def _paired_overlap(site: Site) -> Mapping[int, int]:
     op, x = site.op, site.input(0)
     assert isinstance(op, Conv2D)
-    return {0: _paired.pair_lead(op.window(site.input(1).shape), x, site.output)}
+    window = op.window(site.input(1).shape)
+    return {0: _paired.block_lead(window, x, site.output, 2 * _pairs(site))}
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
