@@ -57,7 +57,9 @@ def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"is not a readable .npy file ({error})", where=str(path)) from error
-    if not isinstance(array, np.ndarray) or array.ndim < 1 or not len(array):
+    if not isinstance(array, np.ndarray):
+        raise DataError("is an .npz archive", where=str(path), hint="give one array, as .npy")
+    if array.ndim < 1 or not len(array):
         raise DataError("holds no samples", where=str(path), hint="save an array (n, ...)")
     return [to_model(graph, array)]
 
