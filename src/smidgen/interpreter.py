@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smidgen.errors import DataError
-from smidgen.ir import Graph, Node, numpy_dtype
+from smidgen.ir import Graph, Node, TensorType, numpy_dtype
 
 if TYPE_CHECKING:
     from smidgen.ops import Op
 
 Array = np.ndarray[Any, Any]
+
+# Elements of the largest activation that one batch may have: measured, beyond it is slower again.
+_BATCH_ELEMENTS = 500_000
 
 
 def interpret(
@@ -76,6 +79,18 @@ def interpret(
         alike = count > 1 and array.shape[:1] == (1,)  # it depends on no input
         outputs.append(np.repeat(array, count, axis=0) if alike else array)
     return outputs
+
+
+def batches(graph: Graph, count: int) -> list[slice]:
+    """Slices of `count` samples, each small enough for its activations to stay in fast memory.
+
+    Example:
+        >>> batches(graph, 100)                                # doctest: +SKIP
+        [slice(0, 64, None), slice(64, 100, None)]
+    """
+    largest = max((v.type.size for v in graph.values.values() if not v.is_constant), default=1)
+    size = max(1, min(256, _BATCH_ELEMENTS // max(1, largest)))
+    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
 
 def _one_by_one(
@@ -170,3 +185,36 @@ def check_inputs(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
     if len({a.shape[0] for a in arrays}) > 1:
         raise DataError(f"inputs have different numbers of samples: {[len(a) for a in arrays]}")
     return arrays
+
+
+def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[Array]:
+    """Inputs that reach far: extremes, noise, noise of extremes only, and flat ones.
+
+    Args:
+        graph: any graph.
+        count: number of samples.
+        seed: of the generator.
+
+    Returns:
+        One array (count, ...) for each input of the graph, in its dtype.
+    """
+    rng = np.random.default_rng(seed)
+    return [np.stack([_draw(rng, t, i)[0] for i in range(count)]) for t in graph.input_types]
+
+
+def _draw(rng: np.random.Generator, type: TensorType, index: int) -> Array:
+    dtype = numpy_dtype(type.dtype)
+    if dtype.kind == "f":
+        return rng.normal(0, 3.0 ** (index % 4 - 1), type.shape).astype(dtype)
+    low, high = 0, 1  # of an index or a truth value
+    if type.quant is not None:
+        info = np.iinfo(str(dtype))
+        low, high = int(info.min), int(info.max)
+    if index < 2:
+        return np.full(type.shape, (low, high)[index], dtype)
+    if index % 3 == 0:
+        return rng.choice((low, high), type.shape).astype(dtype)
+    if index % 3 == 1:
+        level = rng.integers(low, high, endpoint=True) + rng.normal(0, 8, type.shape)
+        return np.clip(np.round(level), low, high).astype(dtype)
+    return rng.integers(low, high, type.shape, endpoint=True).astype(dtype)

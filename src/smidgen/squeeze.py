@@ -15,11 +15,12 @@ import numpy as np
 from smidgen.backends.c.firmware import DEFAULT_BOARD, Firmware, Run
 from smidgen.backends.c.firmware import compile as compile_firmware
 from smidgen.backends.tflite.writer import write as write_tflite
-from smidgen.data import Dataset, random_inputs, to_model
+from smidgen.data import Dataset, to_model
 from smidgen.errors import RecipeError, SmidgenError
 from smidgen.evaluate import Score, evaluate
 from smidgen.facts import describe
 from smidgen.frontends import load
+from smidgen.interpreter import random_inputs
 from smidgen.ir import Graph
 from smidgen.report.result import Limit, Squeezed
 from smidgen.transforms.quantize import LayerError, Recipe, layer_errors, prepare, quantize

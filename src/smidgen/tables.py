@@ -49,7 +49,8 @@ def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array
     Raises:
         DataError: if the file is no array or does not fit.
     """
-    from smidgen.data import random_inputs, to_model
+    from smidgen.data import to_model
+    from smidgen.interpreter import random_inputs
 
     if path is None:
         return random_inputs(graph, samples)

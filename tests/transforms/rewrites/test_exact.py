@@ -10,9 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smidgen.backends.tflite import write_tflite
-from smidgen.data import random_inputs
 from smidgen.frontends import load
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph
 from smidgen.transforms.rewrites import REWRITES, apply, shrink, simplify
 from smidgen.verify.runtimes import RuntimeName, RuntimePool

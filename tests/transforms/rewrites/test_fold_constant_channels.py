@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smidgen.data import random_inputs
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.numerics.requantize import quantize_multiplier, requantize
 from smidgen.ops import get_op

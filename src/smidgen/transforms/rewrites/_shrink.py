@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.data import random_inputs
 from smidgen.errors import VerificationError
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph
 from smidgen.transforms.rewrites._rewrite import Report, Rewrite, apply, count_macs, first_bad
 
