@@ -12,7 +12,14 @@ import pytest
 
 from smidgen.frontends.keras import load_keras
 from smidgen.interpreter import interpret
-from tests.frontends.keras.oracle import TOLERANCE, assert_agree, random_inputs
+from tests.frontends.keras.models import MODELS
+from tests.frontends.keras.oracle import (
+    TOLERANCE,
+    assert_agree,
+    random_inputs,
+    randomize,
+    saved,
+)
 
 pytestmark = [
     pytest.mark.keras,
@@ -83,3 +90,40 @@ def test_the_two_vww_files_are_one_model(shared: Path) -> None:
     a = interpret(load_keras(folder / "vww_96.h5"), x)[0]
     b = interpret(load_keras(folder / "vww_96.keras"), x)[0]
     assert np.array_equal(a, b)
+
+
+def as_keras_2(model: dict[str, Any]) -> dict[str, Any]:
+    """The configuration of a model as Keras 2 wrote it: calls are lists, and a nested model's
+    count from 1, because its definition counts as the first."""
+    if model["class_name"] != "Functional":
+        return model
+    config = model["config"]
+    layers = [as_keras_2(layer) for layer in config["layers"]]
+    nested = {layer["name"] for layer in layers if layer["class_name"] == "Functional"}
+
+    def reference(history: list[Any]) -> list[Any]:
+        layer, call, tensor = history
+        return [layer, call + (layer in nested), tensor, {}]
+
+    def tensors(value: Any) -> list[list[Any]]:
+        if isinstance(value, list):
+            return [ref for item in value for ref in tensors(item)]
+        return [reference(value["config"]["keras_history"])]
+
+    for layer in layers:
+        layer["inbound_nodes"] = [tensors(node["args"]) for node in layer["inbound_nodes"]]
+    return {**model, "config": {**config, "layers": layers}}
+
+
+@pytest.mark.parametrize("name", ["nested", "nested_twice", "nested_with_several_ends", "residual"])
+def test_keras_2_counts_the_calls_of_nested_models_from_1(name: str, tmp_path: Path) -> None:
+    import h5py
+
+    model = MODELS[name]()
+    randomize(model)
+    path = saved(model, tmp_path, ".h5")
+    with h5py.File(path, "r+") as file:
+        config = as_keras_2(json.loads(file.attrs["model_config"]))
+        assert "keras_history" not in json.dumps(config)
+        file.attrs["model_config"] = json.dumps(config)
+    assert_agree(load_keras(path), model)

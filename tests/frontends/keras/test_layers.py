@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from smidgen.frontends.keras import from_keras_model
+from smidgen.frontends.keras.convert import to_graph
 from smidgen.frontends.keras.layers import rules
+from smidgen.frontends.keras.layers.activation import ACTIVATIONS
+from smidgen.frontends.keras.spec import parse_config
 from smidgen.interpreter import interpret
+from tests.conftest import REPO
 from tests.frontends.keras.models import MODELS
 from tests.frontends.keras.oracle import assert_agree, assert_file_agrees, randomize
 
@@ -58,6 +64,29 @@ def test_every_operation_is_exercised() -> None:
         for layer in MODELS[name]().get_config()["layers"]
     }
     assert set(rules()[1]) - seen == set()
+
+
+def test_the_documentation_lists_every_layer_and_activation() -> None:
+    words = set(re.findall(r"\w+", (REPO / "docs/keras.md").read_text()))
+    assert set(rules()[0]) - words == set()
+    assert set(ACTIVATIONS) - words == set()
+
+
+def test_hard_sigmoid_of_keras_2_has_its_own_slope() -> None:
+    """Keras 3 is no oracle here: until then it was clip(0.2 x + 0.5, 0, 1)."""
+    config = {
+        "class_name": "Sequential",
+        "config": [
+            {
+                "class_name": "Activation",
+                "config": {"activation": "hard_sigmoid", "batch_input_shape": [None, 61]},
+            }
+        ],
+    }
+    x = np.linspace(-4, 4, 61, dtype=np.float32)[None]
+    for keras2, want in ((True, 0.2 * x + 0.5), (False, x / 6 + 0.5)):
+        graph = to_graph(parse_config(json.dumps(config)), "old", keras2)
+        np.testing.assert_allclose(interpret(graph, x)[0], np.clip(want, 0, 1), atol=1e-6)
 
 
 def test_a_layer_called_twice_has_its_weights_once() -> None:
