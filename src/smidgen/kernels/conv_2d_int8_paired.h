@@ -19,6 +19,7 @@ typedef struct {
   int32_t kernel_h, kernel_w;
   int32_t stride_h, stride_w;
   int32_t pad_h, pad_w;
+  int32_t row; /* kernel_w * in_c */
   int32_t out_c;
   int32_t steps;
   int32_t pairs;   /* of pixels at a time */
@@ -33,77 +34,81 @@ typedef struct {
 #define SM_CONV_2D_MAX_PIXELS 16 /* twice the pairs at most */
 
 /* Four bytes to the lanes of two steps; a step of one column is two words from the next. */
-#define SM_WIDEN(to, bytes)                                                                        \
-  do {                                                                                             \
-    (to)[0] = sm_sxtb16(bytes);                                                                    \
-    (to)[2] = sm_sxtb16_ror8(bytes);                                                               \
-  } while (0)
-
-/* n bytes, a multiple of four, to lanes; returns where the next value goes. */
-static inline uint32_t *sm_widen(uint32_t *to, const int8_t *from, int32_t n) {
-  for (; n >= 16; n -= 16, from += 16, to += 16) {
-    const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
-    const uint32_t c = sm_load32(from + 8), d = sm_load32(from + 12);
-    SM_WIDEN(to, a);
-    SM_WIDEN(to + 4, b);
-    SM_WIDEN(to + 8, c);
-    SM_WIDEN(to + 12, d);
-  }
-  for (; n > 0; n -= 4, from += 4, to += 4) {
-    const uint32_t a = sm_load32(from);
-    SM_WIDEN(to, a);
-  }
-  return to;
-}
-#undef SM_WIDEN
-
-/* n bytes from anywhere, or so much padding if `from` is null; returns the end. */
-static inline int8_t *sm_copy_or_pad(int8_t *to, const int8_t *from, int32_t n, int32_t padding) {
-  for (int32_t i = 0; i < n; ++i) {
-    *to++ = from ? from[i] : (int8_t)padding;
-  }
-  return to;
+static inline void sm_widen(uint32_t *to, uint32_t bytes) {
+  to[0] = sm_sxtb16(bytes);
+  to[2] = sm_sxtb16_ror8(bytes);
 }
 
-/* A row of the window that is not all inside the image, at row y, column x. */
-static __attribute__((noinline)) void sm_pad_row(const sm_conv_2d_int8_paired_params *p,
-                                                 const int8_t *input, int32_t y, int32_t x,
-                                                 int8_t *to) {
-  const int inside = y >= 0 && y < p->in_h;
-  for (int32_t i = 0; i < p->kernel_w; ++i, ++x) {
-    const int8_t *from = input + (y * p->in_w + x) * p->in_c;
-    to = sm_copy_or_pad(to, inside && x >= 0 && x < p->in_w ? from : NULL, p->in_c, p->padding);
+/* n bytes of padding; up to three more are overwritten. */
+static inline int8_t *sm_fill(int8_t *to, int32_t n, int32_t padding) {
+  const uint32_t word = (uint32_t)padding % 256u * 0x01010101u;
+  for (int32_t i = 0; i < n; i += 4) {
+    sm_store32(to + i, word);
+  }
+  return to + n;
+}
+
+/* A row of the window that is not all inside the image, at row y, column x; up to three bytes
+ * more are overwritten. */
+static SM_PART void sm_conv_2d_edge(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
+                                    int32_t y, int32_t x, int8_t *to) {
+  int32_t before = x < 0 ? -x : 0;
+  const int32_t beyond = x + p->kernel_w - p->in_w;
+  int32_t inside = p->kernel_w - before - (beyond > 0 ? beyond : 0);
+  if (y < 0 || y >= p->in_h || inside < 0) {
+    inside = 0;
+    before = p->kernel_w;
+  }
+  to = sm_fill(to, before * p->in_c, p->padding);
+  if (inside > 0) {
+    const int8_t *from = input + (y * p->in_w + x + before) * p->in_c;
+    const int32_t n = inside * p->in_c;
+    int32_t i = 0;
+    for (; i + 4 <= n; i += 4) {
+      sm_store32(to + i, sm_load32(from + i));
+    }
+    for (; i < n; ++i) {
+      to[i] = from[i];
+    }
+    sm_fill(to + n, (p->kernel_w - before - inside) * p->in_c, p->padding);
   }
 }
 
 /* The window at row y, column x of the image becomes the column that starts at `to`. */
-static __attribute__((noinline)) void sm_conv_2d_column(const sm_conv_2d_int8_paired_params *p,
-                                                        const int8_t *input, int32_t y, int32_t x,
-                                                        uint32_t *to, int8_t *bytes) {
-  const int32_t row = p->kernel_w * p->in_c;
+static inline void sm_conv_2d_column(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
+                                     int32_t y, int32_t x, uint32_t *to, int8_t *bytes) {
+  const int32_t fours = p->row & ~3;
   const int whole = x >= 0 && x + p->kernel_w <= p->in_w;
-  int8_t *rest = bytes + row;
+  int8_t *rest = bytes + p->row + 3;
   int32_t at = (y * p->in_w + x) * p->in_c;
-  for (int32_t i = 0; i < p->kernel_h; ++i, ++y, at += p->in_w * p->in_c) {
+  for (int32_t i = p->kernel_h; i > 0; --i, ++y, at += p->in_w * p->in_c) {
     const int8_t *from = bytes;
     if (whole && y >= 0 && y < p->in_h) {
       from = input + at;
     } else {
-      sm_pad_row(p, input, y, x, bytes);
+      sm_conv_2d_edge(p, input, y, x, bytes);
     }
-    to = sm_widen(to, from, row & ~3);
-    for (int32_t j = row & ~3; j < row; ++j) {
-      *rest++ = from[j];
+    int32_t n = fours;
+    for (; n >= 16; n -= 16, from += 16, to += 16) {
+      const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
+      const uint32_t c = sm_load32(from + 8), d = sm_load32(from + 12);
+      sm_widen(to, a);
+      sm_widen(to + 4, b);
+      sm_widen(to + 8, c);
+      sm_widen(to + 12, d);
+    }
+    for (; n > 0; n -= 4, from += 4, to += 4) {
+      sm_widen(to, sm_load32(from));
+    }
+    for (n = p->row - fours; n > 0; --n) {
+      *rest++ = *from++;
     }
   }
-  const int8_t *from = bytes + row;
+  const int8_t *from = bytes + p->row + 3;
   int32_t n = (int32_t)(rest - from);
-  if (n == 0) {
-    return;
+  for (; n >= 4; n -= 4, from += 4, to += 4) {
+    sm_widen(to, sm_load32(from));
   }
-  to = sm_widen(to, from, n & ~3);
-  from += n & ~3;
-  n &= 3;
   if (n > 0) {
     to[0] = sm_pack16(from[0], n == 1 ? 0 : from[n - 1]);
   }
@@ -112,7 +117,7 @@ static __attribute__((noinline)) void sm_conv_2d_column(const sm_conv_2d_int8_pa
   }
 }
 
-/* scratch, aligned to 4: 8 * steps bytes for each pair of columns, then kernel_w * in_c and
+/* scratch, aligned to 4: 8 * steps bytes for each pair of columns, then row + 3 and
  * 3 * kernel_h. The pixels of `pairs` pairs are read fully before any is written, otherwise in
  * order: `output` may lie over `input` as far as this allows (see block_lead). */
 SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, const int8_t *input,

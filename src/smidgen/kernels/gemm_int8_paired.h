@@ -92,7 +92,7 @@ typedef struct {
   "ssat " a ", #8, " a ", asr #1\n\t"                                                              \
   "ssat " b ", #8, " b ", asr #1\n\t"
 
-static __attribute__((noinline, unused)) void
+static SM_PART void
 sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
   const sm_gemm_int8_paired_call *at = call;
   __asm__ volatile(

@@ -60,6 +60,7 @@ def _paired_params(site: Site) -> Mapping[str, Param]:
             for key in ("kernel", "stride", "pad")
             for axis in "hw"
         },
+        "row": w.shape[2] * w.shape[3],
         "out_c": out_c,
         "steps": packed.steps,
         "pairs": _pairs(site),
@@ -86,7 +87,7 @@ def _pairs(site: Site) -> int:
 
 def _paired_scratch(site: Site) -> int:
     _, kernel_h, kernel_w, in_c = site.input(1).shape
-    return 8 * _paired_steps(site) * _pairs(site) + kernel_w * in_c + 3 * kernel_h
+    return 8 * _paired_steps(site) * _pairs(site) + kernel_w * in_c + 3 + 3 * kernel_h
 
 
 def _paired_overlap(site: Site) -> Mapping[int, int]:
