@@ -7,10 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph
 from smidgen.transforms.ranges import value_ranges
-from smidgen.transforms.rewrites._shrink import random_inputs
 from tests.random_graphs import graphs
 from tests.transforms.rewrites.networks import network
 

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import get_op
 from smidgen.transforms.rewrites import Report, Rewrite, apply
-from smidgen.transforms.rewrites._shrink import random_inputs
 
 Array = np.ndarray[Any, Any]
 Q = QuantParams.per_tensor

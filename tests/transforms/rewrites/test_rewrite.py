@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 from smidgen.errors import GraphError, VerificationError
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph, GraphBuilder, GraphEditor, Node, QuantParams, TensorType
 from smidgen.ops import get_op
 from smidgen.transforms.rewrites import REWRITES, Patch, Rewrite, apply, first_bad, shrink
-from smidgen.transforms.rewrites._shrink import random_inputs, shrink_with
+from smidgen.transforms.rewrites._shrink import shrink_with
 from tests.transforms.rewrites.networks import network
 
 Q = QuantParams.per_tensor
