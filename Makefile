@@ -45,7 +45,7 @@ bench: $(VENV)/.installed ## Measure the figures kept in benchmarks/
 	$(BIN)/python -m benchmarks
 
 docs: $(VENV)/.installed ## Build the documentation into site/
-	$(BIN)/mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean: ## Remove what the other targets made, but for the virtual environment
 	rm -rf build dist site out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

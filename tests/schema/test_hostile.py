@@ -8,10 +8,10 @@ from pathlib import Path
 
 import flatbuffers
 import pytest
-from tests.fuzzing import survive
 
 from smidgen.errors import ModelFileError
 from smidgen.schema import decode, encode
+from tests.fuzzing import survive
 
 SMALL = [
     "zoo/tflm_hello_world_int8.tflite",

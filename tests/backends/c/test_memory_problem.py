@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
-from tests.backends.c.problems import memory_problems
 
 from smidgen.backends.c.memory_problem import Buffer, MemoryProblem, Overlap
 from smidgen.errors import PlanError
+from tests.backends.c.problems import memory_problems
 
 
 @given(memory_problems())

@@ -6,13 +6,13 @@ import time
 
 import pytest
 from hypothesis import given, settings
-from tests.backends.c.problems import AD, KWS, VWW, chain, ic, memory_problems
 
 from smidgen.backends.c._branch_and_bound import BranchAndBound, Work, least_peak
 from smidgen.backends.c._placement import Placement
 from smidgen.backends.c.memory_problem import Buffer, MemoryProblem, Overlap
 from smidgen.backends.c.plan_memory import plan_memory
 from smidgen.backends.c.validate_plan import replay_plan, validate_plan
+from tests.backends.c.problems import AD, KWS, VWW, chain, ic, memory_problems
 
 
 def planned(problem: MemoryProblem) -> int:
