@@ -10,8 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tests import foreign
-from tests.graphs import difference
 
 from smidgen.backends.tflite.writer import write
 from smidgen.errors import GraphError, UnsupportedModelError
@@ -20,6 +18,8 @@ from smidgen.interpreter import run_node
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType, numpy_dtype
 from smidgen.ops import Unsupported, all_ops, get_op
 from smidgen.schema import BuiltinOperator, decode
+from tests import foreign
+from tests.graphs import difference
 
 INT8 = [
     "models/mlperf_tiny/ad01_int8.tflite",
