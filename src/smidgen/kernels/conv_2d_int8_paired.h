@@ -3,6 +3,7 @@
 #ifndef SM_CONV_2D_INT8_PAIRED_H
 #define SM_CONV_2D_INT8_PAIRED_H
 
+#include "columns_int8.h"
 #include "common.h"
 #include "dsp.h"
 #include "gemm_int8_paired.h"
@@ -33,92 +34,31 @@ typedef struct {
 
 #define SM_CONV_2D_MAX_PIXELS 16 /* twice the pairs at most */
 
-/* Four bytes to the lanes of two steps; a step of one column is two words from the next. */
-static inline void sm_widen(uint32_t *to, uint32_t bytes) {
-  to[0] = sm_sxtb16(bytes);
-  to[2] = sm_sxtb16_ror8(bytes);
-}
-
-/* n bytes of padding; up to three more are overwritten. */
-static inline int8_t *sm_fill(int8_t *to, int32_t n, int32_t padding) {
-  const uint32_t word = (uint32_t)padding % 256u * 0x01010101u;
-  for (int32_t i = 0; i < n; i += 4) {
-    sm_store32(to + i, word);
-  }
-  return to + n;
-}
-
-/* A row of the window that is not all inside the image, at row y, column x; up to three bytes
- * more are overwritten. */
-static SM_PART void sm_conv_2d_edge(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
-                                    int32_t y, int32_t x, int8_t *to) {
-  int32_t before = x < 0 ? -x : 0;
-  const int32_t beyond = x + p->kernel_w - p->in_w;
-  int32_t inside = p->kernel_w - before - (beyond > 0 ? beyond : 0);
-  if (y < 0 || y >= p->in_h || inside < 0) {
-    inside = 0;
-    before = p->kernel_w;
-  }
-  to = sm_fill(to, before * p->in_c, p->padding);
-  if (inside > 0) {
-    const int8_t *from = input + (y * p->in_w + x + before) * p->in_c;
-    const int32_t n = inside * p->in_c;
-    int32_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-      sm_store32(to + i, sm_load32(from + i));
+/* What remains of each row behind its fours. */
+static SM_PART void sm_widen_rests(uint32_t *to, const int8_t *from, int32_t n, int32_t rows,
+                                   int32_t stride) {
+  int8_t four[4];
+  int32_t held = 0;
+  for (; rows > 0; --rows, from += stride) {
+    for (int32_t i = 0; i < n; ++i) {
+      four[held++] = from[i];
+      if (held == 4) {
+        sm_widen4(to, sm_load32(four));
+        to += 4;
+        held = 0;
+      }
     }
-    for (; i < n; ++i) {
-      to[i] = from[i];
-    }
-    sm_fill(to + n, (p->kernel_w - before - inside) * p->in_c, p->padding);
+  }
+  if (held > 0) {
+    to[0] = sm_pack16(four[0], held == 1 ? 0 : four[held - 1]);
+  }
+  if (held == 3) {
+    to[2] = sm_pack16(four[1], 0);
   }
 }
 
-/* The window at row y, column x of the image becomes the column that starts at `to`. */
-static inline void sm_conv_2d_column(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
-                                     int32_t y, int32_t x, uint32_t *to, int8_t *bytes) {
-  const int32_t fours = p->row & ~3;
-  const int whole = x >= 0 && x + p->kernel_w <= p->in_w;
-  int8_t *rest = bytes + p->row + 3;
-  int32_t at = (y * p->in_w + x) * p->in_c;
-  for (int32_t i = p->kernel_h; i > 0; --i, ++y, at += p->in_w * p->in_c) {
-    const int8_t *from = bytes;
-    if (whole && y >= 0 && y < p->in_h) {
-      from = input + at;
-    } else {
-      sm_conv_2d_edge(p, input, y, x, bytes);
-    }
-    int32_t n = fours;
-    for (; n >= 16; n -= 16, from += 16, to += 16) {
-      const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
-      const uint32_t c = sm_load32(from + 8), d = sm_load32(from + 12);
-      sm_widen(to, a);
-      sm_widen(to + 4, b);
-      sm_widen(to + 8, c);
-      sm_widen(to + 12, d);
-    }
-    for (; n > 0; n -= 4, from += 4, to += 4) {
-      sm_widen(to, sm_load32(from));
-    }
-    for (n = p->row - fours; n > 0; --n) {
-      *rest++ = *from++;
-    }
-  }
-  const int8_t *from = bytes + p->row + 3;
-  int32_t n = (int32_t)(rest - from);
-  for (; n >= 4; n -= 4, from += 4, to += 4) {
-    sm_widen(to, sm_load32(from));
-  }
-  if (n > 0) {
-    to[0] = sm_pack16(from[0], n == 1 ? 0 : from[n - 1]);
-  }
-  if (n == 3) {
-    to[2] = sm_pack16(from[1], 0);
-  }
-}
-
-/* scratch, aligned to 4: 8 * steps bytes for each pair of columns, then row + 3 and
- * 3 * kernel_h. The pixels of `pairs` pairs are read fully before any is written, otherwise in
+/* scratch, aligned to 4: 8 * steps bytes for each pair of columns, then one
+ * window and three bytes. The pixels of `pairs` pairs are read fully before any is written, otherwise in
  * order: `output` may lie over `input` as far as this allows (see block_lead). */
 SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
                                       int8_t *output, void *scratch) {
@@ -126,6 +66,8 @@ SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, co
   int8_t *bytes = (int8_t *)(columns + 2 * p->steps * p->pairs);
   int8_t *const first = output;
   const int32_t rest = p->out_c % 4;
+  const sm_image image = {input, p->in_h, p->in_w, p->in_c, p->padding};
+  const int32_t fours = p->row & ~3;
   int32_t ox = 0;
   int32_t y = -p->pad_h;
   int32_t x = -p->pad_w;
@@ -133,7 +75,17 @@ SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, co
     const int32_t pixels = left == 1 ? 1 : (left / 2 < p->pairs ? left & ~1 : 2 * p->pairs);
     uint32_t *to = columns;
     for (int32_t i = 0; i < pixels; ++i) {
-      sm_conv_2d_column(p, input, y, x, to, bytes);
+      const int8_t *from = input + (y * p->in_w + x) * p->in_c;
+      int32_t stride = p->in_w * p->in_c;
+      if (y < 0 || x < 0 || y + p->kernel_h > p->in_h || x + p->kernel_w > p->in_w) {
+        sm_copy_window(&image, y, x, p->kernel_h, p->kernel_w, bytes);
+        from = bytes;
+        stride = p->row;
+      }
+      uint32_t *behind = sm_widen_rows(to, from, fours, p->kernel_h, stride);
+      if (fours < p->row) {
+        sm_widen_rests(behind, from + fours, p->row - fours, p->kernel_h, stride);
+      }
       to += i % 2 ? 2 * p->steps - 1 : 1;
       x += p->stride_w;
       if (++ox == p->out_w) {

@@ -87,7 +87,7 @@ def _pairs(site: Site) -> int:
 
 def _paired_scratch(site: Site) -> int:
     _, kernel_h, kernel_w, in_c = site.input(1).shape
-    return 8 * _paired_steps(site) * _pairs(site) + kernel_w * in_c + 3 + 3 * kernel_h
+    return 8 * _paired_steps(site) * _pairs(site) + kernel_h * kernel_w * in_c + 3
 
 
 def _paired_overlap(site: Site) -> Mapping[int, int]:

@@ -1,0 +1,86 @@
+/* Columns for gemm_int8_paired.h: windows of an image as int16 values in the order of steps. */
+#ifndef SM_COLUMNS_INT8_H
+#define SM_COLUMNS_INT8_H
+
+#include "common.h"
+#include "dsp.h"
+
+/* Four bytes to the lanes of two steps; a step of one column is two words from the next. */
+SM_DSP void sm_widen4(uint32_t *to, uint32_t bytes) {
+  to[0] = sm_sxtb16(bytes);
+  to[2] = sm_sxtb16_ror8(bytes);
+}
+
+/* The first n bytes of each row to one column: n a multiple of four, rows so many bytes apart.
+ * Returns where the next value goes. */
+static SM_PART uint32_t *sm_widen_rows(uint32_t *to, const int8_t *from, int32_t n, int32_t rows,
+                                       int32_t stride) {
+  do {
+    const int8_t *at = from;
+    int32_t left = n - 16;
+    for (; left >= 0; left -= 16) {
+      const uint32_t a = sm_load32(at), b = sm_load32(at + 4);
+      const uint32_t c = sm_load32(at + 8), d = sm_load32(at + 12);
+      at += 16;
+      sm_widen4(to, a);
+      sm_widen4(to + 4, b);
+      sm_widen4(to + 8, c);
+      sm_widen4(to + 12, d);
+      to += 16;
+    }
+    for (left += 16; left > 0; left -= 4) {
+      sm_widen4(to, sm_load32(at));
+      at += 4;
+      to += 4;
+    }
+    from += stride;
+  } while (--rows > 0);
+  return to;
+}
+
+/* n bytes of padding; up to three more are overwritten. */
+static inline int8_t *sm_fill(int8_t *to, int32_t n, int32_t padding) {
+  const uint32_t word = (uint32_t)padding % 256u * 0x01010101u;
+  for (int32_t i = 0; i < n; i += 4) {
+    sm_store32(to + i, word);
+  }
+  return to + n;
+}
+
+/* An image, and what stands for the values around it. */
+typedef struct {
+  const int8_t *data;
+  int32_t h, w, c;
+  int32_t padding;
+} sm_image;
+
+/* The part of an image from row y, column x on, rows * columns pixels, some of them outside.
+ * Up to three bytes behind it are overwritten. */
+static SM_PART void sm_copy_window(const sm_image *image, int32_t y, int32_t x, int32_t rows,
+                                   int32_t columns, int8_t *to) {
+  const int32_t c = image->c;
+  int32_t before = x < 0 ? -x : 0;
+  int32_t inside = (x + columns < image->w ? columns : image->w - x) - before;
+  if (inside <= 0) {
+    inside = 0;
+    before = columns;
+  }
+  for (; rows > 0; --rows, ++y) {
+    if (y < 0 || y >= image->h || inside == 0) {
+      to = sm_fill(to, columns * c, image->padding);
+      continue;
+    }
+    to = sm_fill(to, before * c, image->padding);
+    const int8_t *from = image->data + (y * image->w + x + before) * c;
+    int32_t n = inside * c;
+    for (; n >= 4; n -= 4, from += 4, to += 4) {
+      sm_store32(to, sm_load32(from));
+    }
+    for (; n > 0; --n) {
+      *to++ = *from++;
+    }
+    to = sm_fill(to, (columns - before - inside) * c, image->padding);
+  }
+}
+
+#endif
