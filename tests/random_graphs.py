@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -47,12 +47,12 @@ def graphs(min_ops: int = 3, max_ops: int = 12, dtype: str = "int8") -> st.Searc
 @st.composite
 def _graphs(draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str) -> Graph:
     goal = draw(st.integers(min_ops, max_ops))
-    growth = _Growth(draw, dtype)
+    growth = _Growth(draw, dtype, goal)
     growth.start()
     names = [name for name in STEPS if dtype in STEPS[name].dtypes]
     names += [name for name in elementwise(dtype) if name not in STEPS]
     tries = 0
-    while growth.nodes + growth.pending < goal and tries < 20 * goal:
+    while growth.nodes + growth.pending() < goal and tries < 20 * goal:
         tries += 1
         growth.step(draw(st.sampled_from(names)))
     return growth.finish()
@@ -98,7 +98,7 @@ def _real(array: Array, quant: QuantParams | None) -> Array:
 class _Growth:
     """A graph as far as it has grown, with the values of every activation for a few samples."""
 
-    def __init__(self, draw: st.DrawFn, dtype: str) -> None:
+    def __init__(self, draw: st.DrawFn, dtype: str, goal: int) -> None:
         self.draw = draw
         self.dtype = dtype
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -108,6 +108,7 @@ class _Growth:
         self.unused: list[str] = []
         self.float_ends = False
         self.nodes = 0
+        self.goal = goal
 
     # -- beginning and end -----------------------------------------------------------------------
 
@@ -129,16 +130,19 @@ class _Growth:
             if self.float_ends:
                 self.node(get_op("QUANTIZE")(), [name])
 
-    @property
-    def pending(self) -> int:
-        """Nodes that `finish` will add."""
-        return self.float_ends + sum(name in self.unused for name in self.inputs)
+    def pending(self, operands: Sequence[Name] = ()) -> int:
+        """Nodes that `finish` will add once there is a node on `operands`."""
+        unread = {n for n in self.inputs if n in self.unused} - {
+            n for n in operands if isinstance(n, str)
+        }
+        return len(unread) + self.float_ends
 
     def finish(self) -> Graph:
         """The graph; everything that nobody reads is an output."""
         for name in [n for n in self.inputs if n in self.unused]:  # left out so far
             self.step("RESHAPE", name)
         if self.float_ends:
+            self.float_ends = False
             self.node(get_op("DEQUANTIZE")(), [self.unused[-1]])
         outputs = list(self.unused)
         read = [n for n in self.arrays if n not in (*outputs, *self.inputs)]
@@ -206,7 +210,9 @@ class _Growth:
         return self.arrays[operand]
 
     def node(self, op: Op, operands: list[Any], quant: QuantParams | None = None) -> str | None:
-        """Append a node; None, and nothing is changed, where the operator refuses."""
+        """Append a node; None, and nothing is changed, where the operator refuses or room ends."""
+        if self.nodes + 1 + self.pending(operands) > self.goal:
+            return None
         types = tuple(self.type_of(o) for o in operands)
         arrays = [self.array_of(o) for o in operands]
         try:
