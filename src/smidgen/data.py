@@ -11,7 +11,7 @@ import numpy as np
 
 from smidgen.errors import DataError
 from smidgen.ir import Graph, TensorType, numpy_dtype
-from smidgen.numerics.affine import quantize
+from smidgen.numerics.affine import dequantize, quantize
 
 Array = np.ndarray[Any, Any]
 
@@ -49,26 +49,18 @@ class Dataset:
     y_test: Array | None = None
 
     def __post_init__(self) -> None:
-        for name in ("x", "x_test"):
-            array = getattr(self, name)
-            if array is None:
-                continue
-            if array.ndim < 2 or not len(array):
-                raise DataError(
-                    f"array of shape {array.shape}", where=name, hint="give samples (n, ...)"
-                )
-            if array.dtype.kind not in "fiu":
-                raise DataError(f"array of {array.dtype}", where=name, hint="give float32 or uint8")
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise DataError("holds NaN or infinity", where=name, hint="clean the samples")
-            labels = getattr(self, name.replace("x", "y"))
-            if labels is not None and len(labels) != len(array):
-                raise DataError(
-                    f"{len(labels)} labels for {len(array)} samples", where=name.replace("x", "y")
-                )
-        if self.x_test is None and self.y_test is not None:
-            raise DataError("labels without samples", where="y_test", hint="give x_test too")
-        if self.x_test is not None and self.x_test.shape[1:] != self.x.shape[1:]:
+        for name in NAMES:
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name)))
+        _check_samples("x", self.x)
+        _check_labels("y", self.y, self.x)
+        if self.x_test is None:
+            if self.y_test is not None:
+                raise DataError("labels without samples", where="y_test", hint="give x_test too")
+            return
+        _check_samples("x_test", self.x_test)
+        _check_labels("y_test", self.y_test, self.x_test)
+        if self.x_test.shape[1:] != self.x.shape[1:]:
             raise DataError(
                 f"samples of shape {self.x_test.shape[1:]}",
                 where="x_test",
@@ -103,10 +95,31 @@ class Dataset:
             raise DataError("no such file", where=str(path)) from None
         except DataError:
             raise
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError, KeyError) as error:
+        except Exception as error:  # a dozen kinds, from zipfile, zlib, numpy and its header parser
             raise DataError(
                 f"is not a readable .npz file of plain arrays ({error})", where=str(path)
             ) from error
+
+
+def _check_samples(name: str, array: Array) -> None:
+    if array.ndim < 2 or not array.size:
+        raise DataError(f"array of shape {array.shape}", where=name, hint="give samples (n, ...)")
+    if array.dtype.kind not in "fiu":
+        raise DataError(f"array of {array.dtype}", where=name, hint="give float32 or uint8")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise DataError("holds NaN or infinity", where=name, hint="clean the samples")
+
+
+def _check_labels(name: str, labels: Array | None, samples: Array) -> None:
+    if labels is None:
+        return
+    if labels.dtype.kind not in "fiub":
+        raise DataError(
+            f"labels of {labels.dtype}", where=name, hint="give class indices or float targets"
+        )
+    if not labels.ndim or len(labels) != len(samples):
+        found = len(labels) if labels.ndim else "no"
+        raise DataError(f"{found} labels for {len(samples)} samples", where=name)
 
 
 def to_model(graph: Graph, samples: Array, *, input: int = 0) -> Array:
@@ -114,7 +127,7 @@ def to_model(graph: Graph, samples: Array, *, input: int = 0) -> Array:
 
     Channels-first samples are transposed if the graph came from a channels-first model, and
     quantized if the input is an integer tensor. Samples that already have the input's integer
-    dtype and shape pass unchanged.
+    dtype are taken to be quantized.
 
     Args:
         graph: the graph.
@@ -127,69 +140,120 @@ def to_model(graph: Graph, samples: Array, *, input: int = 0) -> Array:
     Raises:
         DataError: if the shape does not fit.
     """
-    name = graph.inputs[input]
-    type = graph.type(name)
-    array = np.asarray(samples)
-    if name in graph.channels_first and array.ndim == type.rank:
-        array = np.moveaxis(array, 1, -1)
-    if array.shape[1:] != type.shape[1:] and array[0].size == type.size:
-        if np.squeeze(array[0]).shape == tuple(d for d in type.shape if d != 1):
-            array = array.reshape(len(array), *type.shape[1:])  # a missing or extra axis of 1
-    if array.shape[1:] != type.shape[1:]:
-        raise DataError(
-            f"samples of shape {samples.shape[1:]}",
-            where=f"input {name!r}",
-            hint=f"give (n, {', '.join(map(str, type.shape[1:]))})",
-        )
-    if type.quant is None:
-        return np.ascontiguousarray(array, numpy_dtype(type.dtype))
+    type = graph.type(graph.inputs[input])
+    array = arrange(graph, samples, input=input)
     if array.dtype == numpy_dtype(type.dtype):
         return np.ascontiguousarray(array)
-    return quantize(array.astype(np.float32), type.quant.scale, type.quant.zero_point, type.dtype)
+    return encode(type, array)
 
 
-def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[Array]:
-    """Inputs that reach far: extremes, noise, noise of extremes only, and flat ones.
+def arrange(graph: Graph, samples: Array, *, input: int = 0) -> Array:
+    """Samples in the source model's layout, in the layout of a graph's input; values unchanged.
 
-    Args:
-        graph: any graph.
-        count: number of samples.
-        seed: of the generator.
+    An axis of 1 may be missing or too many.
 
-    Returns:
-        One array (count, ...) for each input of the graph, in its dtype.
+    Raises:
+        DataError: if the shape does not fit.
     """
-    rng = np.random.default_rng(seed)
-    return [np.stack([_draw(rng, t, i)[0] for i in range(count)]) for t in graph.input_types]
+    name = graph.inputs[input]
+    type = graph.type(name)
+    given = np.asarray(samples)
+    array = given
+    if name in graph.channels_first and array.ndim == type.rank:
+        array = np.moveaxis(array, 1, -1)
+    want = type.shape[1:]
+    if _without_ones(array.shape[1:]) == _without_ones(want) and len(array):
+        array = array.reshape(len(array), *want)
+    if array.shape[1:] != want or not len(array):
+        raise DataError(
+            f"samples of shape {given.shape}",
+            where=f"input {name!r}",
+            hint=f"give (n, {', '.join(map(str, want))})"
+            + (" or channels first" if name in graph.channels_first else ""),
+        )
+    return array
 
 
-def _draw(rng: np.random.Generator, type: TensorType, index: int) -> Array:
-    dtype = numpy_dtype(type.dtype)
-    if dtype.kind == "f":
-        return rng.normal(0, 3.0 ** (index % 4 - 1), type.shape).astype(dtype)
-    low, high = 0, 1  # of an index or a truth value
-    if type.quant is not None:
-        info = np.iinfo(str(dtype))
-        low, high = int(info.min), int(info.max)
-    if index < 2:
-        return np.full(type.shape, (low, high)[index], dtype)
-    if index % 3 == 0:
-        return rng.choice((low, high), type.shape).astype(dtype)
-    if index % 3 == 1:
-        level = rng.integers(low, high, endpoint=True) + rng.normal(0, 8, type.shape)
-        return np.clip(np.round(level), low, high).astype(dtype)
-    return rng.integers(low, high, type.shape, endpoint=True).astype(dtype)
+def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(size for size in shape if size != 1)
+
+
+def encode(type: TensorType, real: Array) -> Array:
+    """Real numbers as the elements of a tensor: its integers if it is quantized.
+
+    Example:
+        >>> from smidgen.ir import QuantParams
+        >>> type = TensorType((1, 2), "int8", QuantParams.per_tensor(1.0, -128))
+        >>> encode(type, np.array([[0, 255]], np.uint8))
+        array([[-128,  127]], dtype=int8)
+    """
+    if type.quant is None:
+        return np.ascontiguousarray(real, numpy_dtype(type.dtype))
+    integers: Array = quantize(real, type.quant.scale, type.quant.zero_point, type.dtype)
+    return integers
+
+
+def decode(type: TensorType, elements: Array) -> Array:
+    """The real numbers that the elements of a tensor stand for, per-channel scales included.
+
+    Example:
+        >>> from smidgen.ir import QuantParams
+        >>> type = TensorType((1, 2), "int8", QuantParams.per_tensor(0.5, 0))
+        >>> decode(type, np.array([[-3, 4]], np.int8)).tolist()
+        [[-1.5, 2.0]]
+    """
+    if type.quant is None:
+        return elements
+    shape = [-1 if i == type.quant.axis else 1 for i in range(type.rank)]
+    scales, zero_points = (
+        np.reshape(v, shape) for v in (type.quant.scales, type.quant.zero_points)
+    )
+    return dequantize(elements, scales, zero_points)
 
 
 def accuracy(outputs: Array, labels: Array) -> float:
-    """Fraction of samples whose largest output is the label (top-1); one output is a threshold.
+    """Fraction of labels that are predicted right: the class with the largest score (top-1).
 
     Args:
-        outputs: (n, classes) scores, float or integer.
-        labels: class indices (n,), or one-hot (n, classes).
+        outputs: scores (n, ..., classes); or, for two classes, one probability for each label.
+        labels: class indices (n, ...), or one-hot (n, ..., classes).
+
+    Returns:
+        Between 0 and 1.
+
+    Raises:
+        DataError: if the labels do not go with the outputs.
+
+    Example:
+        >>> accuracy(np.array([[0.1, 0.9], [0.8, 0.2]]), np.array([1, 1]))
+        0.5
+        >>> accuracy(np.array([[0.4], [0.7]]), np.array([0, 1]))
+        1.0
     """
-    scores = outputs.reshape(len(outputs), -1)
-    truth = labels.argmax(1) if labels.ndim == 2 and labels.shape[1] > 1 else labels.ravel()
-    if scores.shape[1] == 1:
-        raise DataError("one score for each sample is no classification", where="outputs")
-    return float((scores.argmax(1) == truth).mean())
+    classes = outputs.shape[-1]
+    scores = outputs.reshape(-1, classes)
+    if classes > 1 and labels.size == outputs.size and is_one_hot(labels, classes):
+        truth = labels.reshape(-1, classes).argmax(axis=1)
+    elif labels.size == len(scores):
+        truth = labels.ravel()
+    else:
+        raise DataError(
+            f"labels of shape {labels.shape} for outputs of shape {outputs.shape}",
+            where="labels",
+            hint="give one class index for each sample",
+        )
+    known = max(2, classes)
+    if truth.min() < 0 or truth.max() >= known:
+        raise DataError(
+            f"class {int(truth.max() if truth.max() >= known else truth.min())}",
+            where="labels",
+            hint=f"the model knows classes 0 to {known - 1}",
+        )
+    found = scores.argmax(axis=1) if classes > 1 else scores[:, 0] >= 0.5
+    return float((found == truth).mean())
+
+
+def is_one_hot(labels: Array, classes: int) -> bool:
+    """Whether each row of `classes` labels holds a single 1 and zeros otherwise."""
+    rows = labels.reshape(-1, classes)
+    return bool(np.isin(rows, (0, 1)).all() and (rows.sum(axis=1) == 1).all())

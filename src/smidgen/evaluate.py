@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.data import Dataset, accuracy, to_model
+from smidgen.data import Dataset, accuracy, arrange, decode, is_one_hot, to_model
 from smidgen.errors import DataError, ToolMissingError, UnsupportedModelError
 from smidgen.facts import describe
-from smidgen.interpreter import check_inputs, interpret
+from smidgen.interpreter import batches, check_inputs, interpret
 from smidgen.ir import Graph
-from smidgen.numerics.affine import dequantize
 
 Array = np.ndarray[Any, Any]
 
@@ -26,8 +25,9 @@ _MUCH = 2e9
 def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
     """Run n samples through any graph on this machine; int8 graphs bit-exactly.
 
-    Compiled C does the work where there is a compiler and enough samples to be worth it; the
-    reference interpreter otherwise.
+    Compiled C does the work of integer graphs where there is a compiler and enough samples to be
+    worth it. Otherwise the reference interpreter does: in float its matrix products are faster
+    than C that must keep the order of every sum.
 
     Args:
         graph: float or int8.
@@ -43,23 +43,17 @@ def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
         >>> scores, = run(int8, images)                       # doctest: +SKIP
     """
     arrays = check_inputs(graph, inputs)
-    if len(arrays[0]) >= _WORTH_COMPILING and graph.is_quantized:
+    count = len(arrays[0]) if arrays else 1
+    if graph.is_quantized and count >= _WORTH_COMPILING:
         from smidgen.backends.c.host import FAST, QUICK, HostModel
 
-        work = describe(graph).macs * len(arrays[0])
+        work = describe(graph).macs * count
         try:
             return HostModel(graph, flags=FAST if work > _MUCH else QUICK).run(arrays)
         except (ToolMissingError, UnsupportedModelError):
             pass  # no compiler, or an operator without a C kernel: the interpreter always works
-    slices = _slices(graph, len(arrays[0]))
-    parts = [interpret(graph, [a[s] for a in arrays]) for s in slices]
+    parts = [interpret(graph, [a[rows] for a in arrays]) for rows in batches(graph, count)]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
-
-
-def _slices(graph: Graph, count: int) -> list[slice]:
-    largest = max((v.type.size for v in graph.values.values() if not v.is_constant), default=1)
-    size = max(1, min(512, 8_000_000 // max(1, largest)))
-    return [slice(i, i + size) for i in range(0, count, size)]
 
 
 @dataclass(frozen=True)
@@ -108,27 +102,35 @@ def evaluate(graph: Graph, data: Dataset) -> Score:
         )
     outputs = real_outputs(graph, data.x_test)
     labels = data.y_test
-    size = outputs[0].size
     if labels is None:
-        if data.x_test[0].size != size:
+        if data.x_test[0].size != outputs[0].size:
             raise DataError(
                 "no labels for the test samples", where="y_test", hint="add y_test to the data"
             )
-        labels = data.x_test
-    if labels[0].size == size and ((size > 1 and not _one_hot(labels)) or labels.dtype.kind == "f"):
-        difference = outputs.reshape(len(outputs), -1) - labels.reshape(len(labels), -1)
-        error = float(np.mean(np.square(difference, dtype=np.float64)))
-        return Score("mean squared error", error, len(outputs))
-    return Score("accuracy", accuracy(outputs, labels), len(outputs))
+        labels = arrange(graph, data.x_test)
+    elif _are_classes(labels, outputs):
+        return Score("accuracy", accuracy(outputs, labels), len(outputs))
+    elif labels.shape != outputs.shape and labels.ndim == outputs.ndim and graph.channels_first:
+        labels = np.moveaxis(labels, 1, -1)  # targets lie as the samples do
+    if labels[0].size != outputs[0].size:
+        raise DataError(
+            f"targets of shape {labels.shape} for outputs of shape {outputs.shape}",
+            where="y_test",
+            hint="give class indices (n,), or targets shaped like the output",
+        )
+    difference = outputs.reshape(len(outputs), -1) - labels.reshape(len(labels), -1)
+    error = float(np.mean(np.square(difference, dtype=np.float64)))
+    return Score("mean squared error", error, len(outputs))
 
 
 def real_outputs(graph: Graph, samples: Array) -> Array:
     """First output (n, ...) as real numbers, for samples as the source model takes them."""
-    output = run(graph, to_model(graph, samples))[0]
-    quant = graph.output_types[0].quant
-    return output if quant is None else dequantize(output, quant.scale, quant.zero_point)
+    return decode(graph.output_types[0], run(graph, to_model(graph, samples))[0])
 
 
-def _one_hot(labels: Array) -> bool:
-    flat = labels.reshape(len(labels), -1)
-    return bool(np.isin(flat, (0, 1)).all() and (flat.sum(axis=1) == 1).all())
+def _are_classes(labels: Array, outputs: Array) -> bool:
+    """Whether labels name classes; otherwise they are targets that the outputs should equal."""
+    classes = outputs.shape[-1]
+    if labels.size == outputs.size:
+        return is_one_hot(labels, classes) if classes > 1 else labels.dtype.kind in "iub"
+    return bool(labels.size * classes == outputs.size)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +10,6 @@ import numpy as np
 from smidgen.data import Dataset, to_model
 from smidgen.errors import DataError, RecipeError
 from smidgen.ir import Graph
-from smidgen.numerics.affine import quantize as quantize_array
 from smidgen.transforms.quantize.calibrate import calibrate
 from smidgen.transforms.quantize.convert import convert
 from smidgen.transforms.quantize.correct_bias import correct_bias
@@ -29,6 +28,8 @@ __all__ = [
     "snr_db",
 ]
 
+Array = np.ndarray[Any, Any]
+
 # Enough for stable ranges, few enough to be quick; bias means need fewer.
 CALIBRATION_SAMPLES = 1000
 BIAS_SAMPLES = 256
@@ -36,7 +37,7 @@ BIAS_SAMPLES = 256
 
 def quantize(
     graph: Graph,
-    data: Dataset | np.ndarray[Any, Any],
+    data: Dataset | Array | Sequence[Array],
     recipe: str | Recipe = "int8",
     *,
     samples: int = CALIBRATION_SAMPLES,
@@ -45,11 +46,13 @@ def quantize(
 ) -> Graph:
     """Turn a float graph into an integer one, with ranges found on calibration samples.
 
-    Only the training samples of `data` are read, never the test samples.
+    Only the training samples of `data` are read, never the test samples. The same arguments give
+    the same graph.
 
     Args:
         graph: a float graph from any front end.
-        data: training samples as the source model takes them (or just the array).
+        data: training samples (n, ...) as the source model takes them: a Dataset, or just the
+            array; for a model with several inputs a list with an array for each.
         recipe: a preset's name or a `Recipe`.
         samples: how many samples to calibrate on, drawn at random.
         seed: of that draw.
@@ -59,32 +62,27 @@ def quantize(
         The int8 graph.
 
     Raises:
-        RecipeError: if the graph is quantized already or the recipe is unknown.
+        RecipeError: if the graph is quantized already, or the recipe is unknown or does not fit.
         DataError: if the samples do not fit the model.
 
     Example:
         >>> int8 = quantize(model, data)                      # doctest: +SKIP
+        >>> head_in_float = Recipe((Rule(), Rule(scope="head*", dtype="float32")))
+        >>> mixed = quantize(model, data, head_in_float)      # doctest: +SKIP
     """
     recipe = get_recipe(recipe)
     if graph.is_quantized:
         raise RecipeError("the model is quantized already", hint="quantize the float model")
-    if len(graph.inputs) != 1:
-        raise DataError(
-            f"the model has {len(graph.inputs)} inputs, a Dataset has one",
-            hint="calibrate a model with one input",
-        )
     graph = prepare(graph)
-    x = data.x if isinstance(data, Dataset) else np.asarray(data)
-    chosen = np.random.default_rng(seed).permutation(len(x))[:samples]
-    arrays = [to_model(graph, x[np.sort(chosen)])]
+    recipe.check(graph)
+    arrays = _draw(graph, data, samples, seed)
     if recipe.equalize:
         graph = equalize(graph)
     observers = {n: recipe.rule(node).observer for node in graph.nodes for n in node.outputs}
     ranges = calibrate(graph, arrays, observers, progress=progress)
     integer = convert(graph, ranges, recipe)
     if recipe.correct_bias:
-        subset = [_to_integer(integer, a[:BIAS_SAMPLES]) for a in arrays]
-        integer = correct_bias(graph, integer, subset)
+        integer = correct_bias(graph, integer, [a[:BIAS_SAMPLES] for a in arrays])
     return integer
 
 
@@ -95,8 +93,25 @@ def prepare(graph: Graph) -> Graph:
     return simplify(graph)
 
 
-def _to_integer(graph: Graph, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    quant = graph.input_types[0].quant
-    if quant is None:
-        return array
-    return quantize_array(array, quant.scale, quant.zero_point, "int8")
+def _draw(
+    graph: Graph, data: Dataset | Array | Sequence[Array], count: int, seed: int
+) -> list[Array]:
+    """Some of the samples, in the graph's own layout and dtypes: one array for each input."""
+    if isinstance(data, Dataset):
+        given = [data.x]
+    else:
+        given = [data] if isinstance(data, np.ndarray) else list(data)
+        given = [Dataset(array).x for array in given]  # checked as a dataset's are
+    if len(given) != len(graph.inputs):
+        raise DataError(
+            f"{len(given)} arrays of samples for {len(graph.inputs)} inputs",
+            hint=f"give a list with an array for each of {', '.join(graph.inputs)}",
+        )
+    lengths = {len(array) for array in given}
+    if len(lengths) > 1:
+        raise DataError(f"inputs have different numbers of samples: {sorted(lengths)}")
+    if count < 1:
+        raise DataError(f"{count} samples to calibrate on", hint="give at least 1")
+    # In random order, so that the first ones are a fair choice as well.
+    chosen = np.random.default_rng(seed).permutation(lengths.pop())[:count]
+    return [to_model(graph, array[chosen], input=i) for i, array in enumerate(given)]

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import numpy as np
 
-from smidgen.interpreter import interpret
+from smidgen.errors import DataError
+from smidgen.interpreter import batches, interpret
 from smidgen.ir import Graph
-from smidgen.transforms.quantize.observers import BINS, OBSERVE, Range
+from smidgen.transforms.quantize.observers import OBSERVERS, Extremes, Range, start
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
-
-# Elements of the largest activation that are held at once.
-_BATCH_ELEMENTS = 4_000_000
 
 
 def calibrate(
     graph: Graph,
     samples: list[Array],
-    observers: Mapping[str, str],
+    observers: Mapping[str, str] | None = None,
     *,
     progress: Progress | None = None,
 ) -> dict[str, Range]:
     """The range (low, high) of each float activation; it always holds 0.
+
+    Samples pass once, batch by batch; only what the observers keep of them is held.
 
     Args:
         graph: a float graph.
@@ -37,54 +37,64 @@ def calibrate(
         Ranges by value name.
 
     Raises:
-        DataError: if the samples do not fit the graph.
-    """
-    ranges: dict[str, Range] = {}
-    wanting = {n: o for n, o in observers.items() if o != "min-max"}
-    passes = 2 if wanting else 1
-    total = len(samples[0]) * passes
+        DataError: if the samples do not fit the graph, or make an activation NaN or infinite.
 
-    def widen(name: str, array: Array) -> None:
+    Example:
+        >>> calibrate(graph, [images], {"logits": "mse"})["logits"]       # doctest: +SKIP
+        (-11.25, 14.5)
+    """
+    wanted = observers or {}
+    seen: dict[str, Extremes] = {}
+
+    def observe(name: str, array: Array) -> None:
         if array.dtype != np.float32:
             return
-        low, high = ranges.get(name, (0.0, 0.0))
-        ranges[name] = (min(low, float(array.min())), max(high, float(array.max())))
+        if name not in seen:
+            seen[name] = start(wanted.get(name, "min-max"))
+        try:
+            seen[name].add(array)
+        except ValueError as error:
+            raise DataError(
+                f"{error} with these samples",
+                where=f"activation {name!r}",
+                hint="give samples in the scale that the model was trained on",
+            ) from error
 
-    done = _passes(graph, samples, widen, 0, total, progress)
-    if wanting:
-        histograms = {n: np.zeros(BINS, np.int64) for n in wanting if n in ranges}
-
-        def count(name: str, array: Array) -> None:
-            if name in histograms:
-                histograms[name] += np.histogram(array, BINS, ranges[name])[0]
-
-        _passes(graph, samples, count, done, total, progress)
-        for name, histogram in histograms.items():
-            low, high = ranges[name]
-            if high > low:
-                low, high = OBSERVE[wanting[name]](histogram, low, high)
-                ranges[name] = (min(low, 0.0), max(high, 0.0))
-    return ranges
+    _pass(graph, samples, observe, progress)
+    return {n: OBSERVERS[wanted.get(n, "min-max")](s) for n, s in seen.items()}
 
 
-def batches(graph: Graph, count: int) -> list[slice]:
-    """Slices of `count` samples that keep the activations of one batch within bounds."""
-    largest = max((v.type.size for v in graph.values.values() if not v.is_constant), default=1)
-    size = max(1, min(256, _BATCH_ELEMENTS // max(1, largest)))
-    return [slice(i, min(i + size, count)) for i in range(0, count, size)]
+def means(graph: Graph, samples: list[Array], names: Collection[str]) -> dict[str, Array]:
+    """The mean over all samples of some activations of a float graph.
+
+    Args:
+        graph: a float graph.
+        samples: one array (n, ...) for each input.
+        names: of the activations.
+
+    Returns:
+        For each name an array of the activation's shape (one sample's), float64.
+    """
+    sums: dict[str, Array] = {}
+
+    def observe(name: str, array: Array) -> None:
+        if name in names:
+            samples_first = array.reshape(-1, *graph.type(name).shape)
+            part = samples_first.sum(axis=0, dtype=np.float64)
+            sums[name] = sums[name] + part if name in sums else part
+
+    _pass(graph, samples, observe, None)
+    return {name: total / len(samples[0]) for name, total in sums.items()}
 
 
-def _passes(
+def _pass(
     graph: Graph,
     samples: list[Array],
     observe: Callable[[str, Array], None],
-    done: int,
-    total: int,
     progress: Progress | None,
-) -> int:
-    for rows in batches(graph, len(samples[0])):
+) -> None:
+    total = len(samples[0])
+    for rows in batches(graph, total):
         interpret(graph, [s[rows] for s in samples], observe=observe)
-        done += rows.stop - rows.start
         if progress is not None:
-            progress(done, total)
-    return done
+            progress(rows.stop, total)

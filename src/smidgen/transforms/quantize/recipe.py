@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from smidgen.errors import RecipeError
-from smidgen.ir import Node
+from smidgen.ir import Graph, Node
+from smidgen.ops import all_ops
+from smidgen.transforms.quantize.observers import OBSERVERS
 
-OBSERVERS = ("min-max", "percentile", "mse", "entropy")
 GRANULARITIES = ("per-channel", "per-tensor")
 DTYPES = ("int8", "float32")
 
@@ -18,39 +19,52 @@ class Rule:
     """Quantize `operator` under `scope` like this.
 
     Args:
-        scope: pattern on layer names, such as "head/*"; `*` and `?` as in file names.
-        operator: LiteRT name such as "CONV_2D", or "*".
+        scope: pattern on names of layers and their results, such as "head/*"; `*` and `?` as in
+            file names.
+        operator: pattern on LiteRT names, such as "CONV_2D" or "*".
         dtype: "int8", or "float32" to leave these nodes alone.
-        observer: how the range of an output is found: "min-max", "percentile" (of the values),
-            "mse" (least squared error) or "entropy" (least information lost).
+        observer: how the range of a result is found: "min-max", "percentile" (99.99 % of the
+            values at each end), "mse" (least squared error) or "entropy" (least information lost).
         weights: "per-channel" or "per-tensor" scales.
 
     Raises:
         RecipeError: for a word that is not one of these.
+
+    Example:
+        >>> Rule(scope="head*", dtype="float32").observer
+        'mse'
     """
 
     scope: str = "*"
     operator: str = "*"
     dtype: str = "int8"
-    observer: str = "min-max"
+    observer: str = "mse"
     weights: str = "per-channel"
 
     def __post_init__(self) -> None:
         for field, value, known in (
             ("dtype", self.dtype, DTYPES),
-            ("observer", self.observer, OBSERVERS),
+            ("observer", self.observer, tuple(OBSERVERS)),
             ("weights", self.weights, GRANULARITIES),
         ):
             if value not in known:
                 raise RecipeError(
                     f"{field} {value!r}", where="recipe", hint=f"use one of {', '.join(known)}"
                 )
+        if not any(fnmatchcase(name, self.operator) for name in all_ops()):
+            raise RecipeError(
+                f"operator {self.operator!r} matches none",
+                where="recipe",
+                hint=f"use one of {', '.join(all_ops())}",
+            )
 
     def matches(self, node: Node) -> bool:
         """Whether the rule applies to a node."""
-        names = (node.name, *node.outputs)
-        in_scope = any(fnmatchcase(name, self.scope) for name in names)
-        return in_scope and fnmatchcase(node.op.name, self.operator)
+        return self.in_scope(node) and fnmatchcase(node.op.name, self.operator)
+
+    def in_scope(self, node: Node) -> bool:
+        """Whether the node's name, or that of a result, fits the pattern."""
+        return any(fnmatchcase(name, self.scope) for name in (node.name, *node.outputs))
 
 
 @dataclass(frozen=True)
@@ -71,7 +85,7 @@ class Recipe:
 
     rules: tuple[Rule, ...] = (Rule(),)
     equalize: bool = False
-    correct_bias: bool = False
+    correct_bias: bool = True
     float_io: bool = False
 
     def rule(self, node: Node) -> Rule:
@@ -79,15 +93,36 @@ class Recipe:
         matching = [r for r in self.rules if r.matches(node)]
         return matching[-1] if matching else Rule(dtype="float32")
 
+    def check(self, graph: Graph) -> None:
+        """Refuse a scope that is no part of the graph: it is a slip of the pen.
+
+        Raises:
+            RecipeError: naming the scope and what there is.
+        """
+        for rule in self.rules:
+            if graph.nodes and not any(rule.in_scope(node) for node in graph.nodes):
+                names = list(dict.fromkeys(node.name or node.outputs[0] for node in graph.nodes))
+                more = ", ..." if len(names) > 10 else ""
+                raise RecipeError(
+                    f"scope {rule.scope!r} fits no layer",
+                    where="recipe",
+                    hint=f"the layers are {', '.join(names[:10])}{more}",
+                )
+
+
+def _everything(observer: str = "mse", **fields: str) -> tuple[Rule, ...]:
+    return (Rule(observer=observer, **fields),)
+
 
 PRESETS: dict[str, Recipe] = {
-    "int8": Recipe(correct_bias=True),
-    "int8-plain": Recipe(),
-    "int8-percentile": Recipe((Rule(observer="percentile"),), correct_bias=True),
-    "int8-mse": Recipe((Rule(observer="mse"),), correct_bias=True),
-    "int8-entropy": Recipe((Rule(observer="entropy"),), correct_bias=True),
-    "int8-equalized": Recipe(equalize=True, correct_bias=True),
-    "int8-float-io": Recipe(correct_bias=True, float_io=True),
+    "int8": Recipe(),
+    "int8-plain": Recipe(_everything("min-max"), correct_bias=False),
+    "int8-min-max": Recipe(_everything("min-max")),
+    "int8-percentile": Recipe(_everything("percentile")),
+    "int8-mse": Recipe(_everything("mse")),
+    "int8-entropy": Recipe(_everything("entropy")),
+    "int8-equalized": Recipe(equalize=True),
+    "int8-float-io": Recipe(float_io=True),
 }
 
 

@@ -1,0 +1,147 @@
+"""Decide, before anything is changed: what becomes integer, and at which scale and zero point."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from smidgen.ir import Graph, Node, QuantParams
+from smidgen.ops import QuantRule, Role
+from smidgen.transforms.quantize.observers import Range
+from smidgen.transforms.quantize.policy import why_not_int8
+from smidgen.transforms.quantize.recipe import Recipe
+
+if TYPE_CHECKING:
+    from smidgen.ops import Op
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `convert` carries out.
+
+    Args:
+        nodes: the nodes that are computed in integers, by their first output.
+        made: in which parameters each activation is made (or, a graph's input, given).
+        tied: in which parameters operators read it that demand one scale of several operands;
+            they differ from `made` only where the operator that makes the value has a scale of
+            its own that does not suit the others: a QUANTIZE goes in between.
+    """
+
+    nodes: frozenset[str]
+    made: Mapping[str, QuantParams]
+    tied: Mapping[str, QuantParams]
+
+    def read(self, name: str, operand: int, rule: QuantRule) -> QuantParams:
+        """In which parameters a node with this rule reads `name` as its operand."""
+        ties = any(operand in tie for tie in rule.ties)
+        return self.tied[name] if ties else self.made[name]
+
+
+def activation_params(low: float, high: float) -> QuantParams:
+    """int8 parameters for a range: 0 is representable exactly, 256 levels are used.
+
+    Example:
+        >>> activation_params(0.0, 255.0)
+        QuantParams(scales=(1.0,), zero_points=(-128,), axis=None)
+    """
+    low, high = min(low, 0.0), max(high, 0.0)
+    scale = float(np.float32((high - low) / 255))
+    if scale < 1e-30:  # nothing but zeros was seen: any scale represents them
+        return QuantParams.per_tensor(1 / 255, -128 if low == 0 else 0)
+    zero_point = round(-128 - low / scale)
+    return QuantParams.per_tensor(scale, max(-128, min(127, zero_point)))
+
+
+def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
+    """Choose the nodes that become integer and the parameters of every activation they touch.
+
+    Args:
+        graph: a float graph, simplified.
+        ranges: of every float activation, from `calibrate`.
+        recipe: which nodes are quantized and how.
+
+    Returns:
+        The plan.
+    """
+    chosen = [
+        node
+        for node in graph.nodes
+        if recipe.rule(node).dtype == "int8" and why_not_int8(graph, node) is None
+    ]
+    groups = _Groups()
+    demanded: dict[str, QuantParams] = {}
+    for node in chosen:
+        rule = rule_of(graph, node)
+        for role, name in zip(rule.roles, node.inputs, strict=False):
+            if name is not None and role is Role.ACTIVATION:
+                groups.add(name)
+        for name in node.outputs:
+            groups.add(name)
+        for tie in rule.ties:
+            operands = [node.outputs[~i] if i < 0 else node.inputs[i] for i in tie]
+            groups.join([name for name in operands if name is not None])
+        if rule.output and "int8" in rule.output:
+            demanded[node.outputs[0]] = rule.output["int8"]
+    made: dict[str, QuantParams] = {}
+    tied: dict[str, QuantParams] = {}
+    for members in groups.all():
+        seen = [_range(graph, ranges, name) for name in members]
+        low, high = min(r[0] for r in seen), max(r[1] for r in seen)
+        shared = activation_params(low, high)
+        demands = {demanded[name] for name in members if name in demanded}
+        if len(demands) == 1 and _covers(next(iter(demands)), low, high):
+            shared = demands.pop()
+        tied.update(dict.fromkeys(members, shared))
+        made.update({name: demanded.get(name, shared) for name in members})
+    return Plan(frozenset(node.outputs[0] for node in chosen), made, tied)
+
+
+def rule_of(graph: Graph, node: Node) -> QuantRule:
+    """How the node's operands are quantized."""
+    op: Op = node.op  # type: ignore[assignment]
+    return op.quant_rule(*graph.types(node.inputs))
+
+
+def _range(graph: Graph, ranges: Mapping[str, Range], name: str) -> Range:
+    data = graph.data(name)
+    if data is None:
+        return ranges[name]
+    return float(data.min(initial=0.0)), float(data.max(initial=0.0))
+
+
+def _covers(quant: QuantParams, low: float, high: float) -> bool:
+    """Whether a range can be expressed, but for one level at its ends."""
+    first, last = ((q - quant.zero_point) * quant.scale for q in (-129, 128))
+    return first <= low and high <= last
+
+
+class _Groups:
+    """Values that share their parameters (disjoint sets)."""
+
+    def __init__(self) -> None:
+        self._parent: dict[str, str] = {}
+
+    def add(self, name: str) -> None:
+        """A value, alone unless it is known already."""
+        self._parent.setdefault(name, name)
+
+    def join(self, names: list[str]) -> None:
+        """Make one group of the groups of several values."""
+        for name in names[1:]:
+            self._parent[self._root(name)] = self._root(names[0])
+
+    def all(self) -> list[list[str]]:
+        """The members of each group."""
+        groups: dict[str, list[str]] = {}
+        for name in self._parent:
+            groups.setdefault(self._root(name), []).append(name)
+        return list(groups.values())
+
+    def _root(self, name: str) -> str:
+        while (parent := self._parent[name]) != name:
+            self._parent[name] = self._parent[parent]  # shorter for the next one who asks
+            name = parent
+        return name
