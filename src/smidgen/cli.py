@@ -91,15 +91,20 @@ def shrink(
     out: Annotated[Path, typer.Option("--out", "-o", help="The .tflite file to write.")] = Path(
         "shrunk.tflite"
     ),
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Add a memory plan for TensorFlow Lite Micro.")
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Make an int8 .tflite smaller without changing a single output byte. Needs no data."""
     from smidgen import load, tables, write_tflite
+    from smidgen.backends.tflite import plan_for_tflm
     from smidgen.transforms.rewrites import shrink as shrink_graph
 
     graph = load(model)
     small, report = shrink_graph(graph)
-    size = len(write_tflite(small, out))
+    offsets = plan_for_tflm(small) if plan else None
+    size = len(write_tflite(small, out, offline_memory_plan=offsets))
     before = model.stat().st_size
     facts = {
         "file_bytes": [before, size],
