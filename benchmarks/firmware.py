@@ -48,15 +48,14 @@ def compare(name: str, graph: Graph, original: bytes, firmware: Firmware) -> tup
     chip = firmware.run(x[:EMULATOR_SAMPLES]).outputs[0]
     ours: dict[str, np.ndarray] = {}
     interpret(graph, x[:1], observe=ours.__setitem__)
-    traced = {s.layer: s.tensor for s in firmware.profile([x[:1]])}
+    traced = {s.value: s.tensor for s in firmware.profile([x[:1]])}
     tensors = wrong = 0
     assert exposed.tensors is not None
     names = [n for node in graph.nodes for n in node.outputs]
     for value, tensor in zip(names, exposed.tensors.values(), strict=True):
-        label = graph.producers[value].label
         tensors += 1
         wrong += different(tensor, ours[value]) + (
-            different(traced[label], tensor) if label in traced else 0
+            different(traced[value], tensor) if value in traced else 0
         )
     rounded = interpret(graph, x[:20], rounding="single")[0]
     return (

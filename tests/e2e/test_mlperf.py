@@ -54,17 +54,29 @@ def test_firmware_is_identical_in_every_tensor(model):
     assert different(firmware.run(x).outputs[0], want) == 0
     names = [n for node in graph.nodes for n in node.outputs]
     assert inside is not None
-    by_label = {graph.producers[n].label: t for n, t in zip(names, inside.values(), strict=True)}
+    tensors = dict(zip(names, inside.values(), strict=True))
     steps = firmware.profile([x[:1]])
     assert len(steps) >= len(names) - 1  # RESHAPE runs no code
     for step in steps:
-        assert different(step.tensor, by_label[step.layer]) == 0, step.layer
+        assert different(step.tensor, tensors[step.value]) == 0, step.layer
     # LiteRT's reference kernels round once where TFLM rounds twice, in FULLY_CONNECTED only.
     assert different(reference, want) == 0 or name == "AD"
     # Smaller than TensorFlow Lite Micro with CMSIS-NN, by the margins we promise.
     _, code, ram, _ = TFLM[name]
     assert firmware.code_bytes <= 0.4 * code
     assert firmware.ram_bytes <= 0.8 * ram
+
+
+@pytest.mark.emulator
+@pytest.mark.toolchain
+def test_riscv_firmware_is_identical(model):
+    _, graph, file = model
+    x = samples(graph, 3)
+    with RuntimePool(timeout=250) as pool:
+        want = pool.run("tflm", file, [x]).outputs[0]
+    run = compile(graph, "esp32-c3-devkitm-1", toolchain="zig").run(x)
+    assert different(run.outputs[0], want) == 0
+    assert run.cycles is not None
 
 
 @pytest.mark.emulator

@@ -45,7 +45,7 @@ def build(tmp_path_factory: pytest.TempPathFactory) -> Build:
                 [],
                 folder / f"{len(built)}.elf",
                 core,
-                toolchain=find_toolchain(toolchain),
+                toolchain=find_toolchain(toolchain, core),
                 opt_level=opt_level,
                 defines=defines,
                 harness=harness,

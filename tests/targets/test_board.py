@@ -30,7 +30,8 @@ source = "a data sheet"
 
 def test_there_are_boards_of_every_core_we_ship_for() -> None:
     assert len(BOARDS) >= 12
-    assert {"cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33"} <= {b.core for b in BOARDS}
+    cores = {"cortex-m0plus", "cortex-m4", "cortex-m7", "cortex-m33", "rv32imc", "rv32imac"}
+    assert cores <= {b.core for b in BOARDS}
 
 
 @pytest.mark.parametrize("board", BOARDS, ids=lambda board: board.name)
@@ -116,7 +117,7 @@ def test_cores_agree_with_themselves() -> None:
         hard = "-mfloat-abi=hard" in core.gcc_flags
         assert hard == (core.fpu != "none")
         assert any(flag.endswith("eabihf") for flag in core.zig_flags) == hard
-        assert f"-mcpu={core.name}" in core.gcc_flags
-        assert re.fullmatch(r"armv\d(\.\d)?e?-m(\.main)?|armv7e-m", core.architecture)
+        assert {f"-mcpu={core.name}", f"-march={core.name}"} & set(core.gcc_flags)
+        assert re.fullmatch(r"armv\d(\.\d)?e?-m(\.main)?|armv7e-m|riscv32", core.architecture)
     assert get_core("Cortex-M0+") is CORES["cortex-m0plus"]
     assert get_core("cortex_m4") is CORES["cortex-m4"]

@@ -7,9 +7,11 @@ import shutil
 import pytest
 
 
-def need(toolchain: str, *, qemu: bool = False) -> None:
+def need(toolchain: str, *, qemu: bool = False, riscv: bool = False) -> None:
     """Skip where the system packages are not installed; only tests that may skip call it."""
-    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
-        pytest.skip("arm-none-eabi-gcc is not installed")
-    if qemu and shutil.which("qemu-system-arm") is None:
-        pytest.skip("qemu-system-arm is not installed")
+    gcc = "riscv64-unknown-elf-gcc" if riscv else "arm-none-eabi-gcc"
+    machine = "qemu-system-riscv32" if riscv else "qemu-system-arm"
+    if toolchain == "gcc" and shutil.which(gcc) is None:
+        pytest.skip(f"{gcc} is not installed")
+    if qemu and shutil.which(machine) is None:
+        pytest.skip(f"{machine} is not installed")

@@ -48,11 +48,11 @@ def build_record(result: Squeezed, source: Graph) -> dict[str, Any]:
 
 
 def _layers(result: Squeezed) -> list[dict[str, Any]]:
-    steps = {s.layer: s for s in result.run.steps}
+    steps = {s.value: s for s in result.run.steps}
     snr = {e.value: e for e in result.errors}
     layers = []
     for facts in result.facts.layers:
-        step = steps.get(facts.label)
+        step = steps.get(facts.value)
         error = snr.get(facts.value)
         layers.append(
             {

@@ -17,16 +17,20 @@ class Core:
     """One processor core as the toolchains and the emulators know it.
 
     Attributes:
-        name: Arm's own name, the key of ``CORES``; ``+nofp`` where the FPU is left out.
-        architecture: "armv6-m", "armv7-m", "armv7e-m", "armv8-m.main" or "armv8.1-m.main".
+        name: The key of ``CORES``: Arm's own name, ``+nofp`` where the FPU is left out; for
+            RISC-V the instruction set.
+        architecture: "armv6-m", "armv7-m", "armv7e-m", "armv8-m.main", "armv8.1-m.main" or
+            "riscv32".
         fpu: "none", "single" or "double": what the generated code uses. The Cortex-M7 is built
             for single precision even where the part has double: nothing here computes in double,
             and the emulated M7 has the single-precision unit.
         dsp: Whether the core has the DSP extension (SMLAD and its kin).
         mve: Whether the core has Helium, the M-profile vector extension.
-        gcc_flags: What ``arm-none-eabi-gcc`` is given.
+        gcc: The name of gcc for the core, as it is found on PATH.
+        gcc_flags: What that gcc is given.
         zig_flags: What ``zig cc`` is given. Zig's core names switch no FPU on by themselves.
-        unicorn_model: Name of the model in ``unicorn.arm_const``, None where unicorn has none.
+        unicorn_model: Name of the model in ``unicorn.arm_const`` (for RISC-V in
+            ``unicorn.riscv_const``), None where unicorn has none.
         qemu_machine: QEMU machine that stands in for the core. The M0+ runs on a Cortex-M3: it
             executes the same Armv6-M code one for one.
     """
@@ -36,6 +40,7 @@ class Core:
     fpu: str
     dsp: bool
     mve: bool
+    gcc: str
     gcc_flags: tuple[str, ...]
     zig_flags: tuple[str, ...]
     unicorn_model: str | None
@@ -65,10 +70,31 @@ def _core(
         fpu=fpu,
         dsp=dsp,
         mve=mve,
+        gcc="arm-none-eabi-gcc",
         gcc_flags=tuple(gcc),
         zig_flags=("-target", f"thumb-freestanding-{abi}", f"-mcpu={zig_cpu}"),
         unicorn_model=unicorn_model,
         qemu_machine=qemu_machine,
+    )
+
+
+def _riscv(name: str) -> Core:
+    """A 32-bit RISC-V core without floating point, by its instruction set."""
+    letters = name.removeprefix("rv32i")
+    return Core(
+        name=name,
+        architecture="riscv32",
+        fpu="none",
+        dsp=False,
+        mve=False,
+        gcc="riscv64-unknown-elf-gcc",
+        gcc_flags=(f"-march={name}", "-mabi=ilp32"),
+        zig_flags=(
+            *("-target", "riscv32-freestanding-none"),
+            "-mcpu=generic_rv32" + "".join(f"+{letter}" for letter in letters),
+        ),
+        unicorn_model="UC_CPU_RISCV32_ANY",
+        qemu_machine="virt",
     )
 
 
@@ -144,15 +170,17 @@ CORES: dict[str, Core] = {
             mve=True,
             qemu_machine="mps3-an547",
         ),
+        _riscv("rv32imc"),
+        _riscv("rv32imac"),
     )
 }
 
 
 def get_core(name: str) -> Core:
-    """Look a core up by Arm's name for it.
+    """Look a core up.
 
     Args:
-        name: For example "cortex-m4"; upper case and underscores are accepted.
+        name: For example "cortex-m4" or "rv32imc"; upper case and underscores are accepted.
 
     Returns:
         The core.

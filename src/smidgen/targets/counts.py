@@ -31,14 +31,16 @@ class BlockCount:
     fallthroughs: int
 
 
-def instruction_sizes(code: bytes) -> list[int]:
-    """Split Thumb code into instructions.
+def instruction_sizes(code: bytes, riscv: bool = False) -> list[int]:
+    """Split Thumb or RISC-V code into instructions.
 
-    The length is in the first halfword: 0b11101, 0b11110 and 0b11111 in its top five bits begin
-    a 32-bit instruction. That holds for every M-profile core, Helium included.
+    The length is in the first halfword. In Thumb, 0b11101, 0b11110 and 0b11111 in its top five
+    bits begin a 32-bit instruction; that holds for every M-profile core, Helium included. In
+    RISC-V, 0b11 in its lowest two bits does.
 
     Args:
         code: Whole instructions.
+        riscv: Whether they are RISC-V's.
 
     Returns:
         The size of each, 2 or 4 bytes.
@@ -50,7 +52,8 @@ def instruction_sizes(code: bytes) -> list[int]:
     sizes = []
     position = 0
     while position < len(code):
-        sizes.append(4 if code[position + 1] >> 3 >= 0b11101 else 2)
+        long = code[position] & 3 == 3 if riscv else code[position + 1] >> 3 >= 0b11101
+        sizes.append(4 if long else 2)
         position += sizes[-1]
     return sizes
 
@@ -75,6 +78,6 @@ def count_by_function(blocks: Iterable[BlockCount], image: Image) -> dict[str, i
     """
     counts: defaultdict[str, int] = defaultdict(int)
     for block in blocks:
-        length = len(instruction_sizes(image.read(block.address, block.size)))
+        length = len(instruction_sizes(image.read(block.address, block.size), image.is_riscv))
         counts[image.function_at(block.address)] += length * block.executions
     return dict(sorted(counts.items(), key=lambda item: (-item[1], item[0])))

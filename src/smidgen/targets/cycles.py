@@ -16,6 +16,8 @@ cortex-m4    Cortex-M4 manual, table 3-1 and section 3.3.3: a load takes 2 cycle
 cortex-m33   Arm publishes no timings: the M4's are used. The M33 pairs some 16-bit instructions,
              so the truth may be lower.
 cortex-m7    Arm publishes no timings: see ``smidgen.targets.cycles_m7`` for what is assumed.
+rv32imac     The Hazard3 of the RP2350 documents its own: see ``smidgen.targets.cycles_riscv``.
+rv32imc      Espressif publishes no timings of the ESP32-C3: the Hazard3's are used.
 ============ ==================================================================================
 """
 
@@ -27,6 +29,7 @@ from typing import Protocol
 
 from smidgen.targets.counts import BlockCount
 from smidgen.targets.cycles_m7 import DualIssueTimings
+from smidgen.targets.cycles_riscv import RiscvTimings
 from smidgen.targets.disassembly import Disassembler, Instruction, Kind
 from smidgen.targets.elf import Image
 
@@ -136,6 +139,7 @@ class CycleModel:
         self._image = image
         self._timings = _TIMINGS.get(core.split("+")[0])
         self._disassembler = Disassembler()
+        self._riscv = RiscvTimings() if image.is_riscv else None
         self._costs: dict[tuple[int, int], tuple[int, int]] = {}
 
     def estimate(self, blocks: Iterable[BlockCount]) -> int | None:
@@ -147,23 +151,31 @@ class CycleModel:
         Returns:
             Cycles, or None where no timings are known for the core.
         """
-        if self._timings is None:
+        if self._timings is None and self._riscv is None:
             return None
         total = 0
         for block in blocks:
-            straight, jumped = self._cost(block.address, block.size, self._timings)
+            straight, jumped = self._cost(block.address, block.size)
             total += straight * block.fallthroughs
             total += jumped * (block.executions - block.fallthroughs)
         return total
 
-    def _cost(self, address: int, size: int, timings: Timings) -> tuple[int, int]:
+    def _cost(self, address: int, size: int) -> tuple[int, int]:
         """Cycles of one pass: (when the next block is the one behind, when it is another)."""
         key = (address, size)
         if key not in self._costs:
-            code = self._disassembler.decode(self._image.read(address, size), address)
-            jumped = timings.block_cycles(code, taken=True)
-            # An unconditional branch to the next instruction is still a branch.
-            always = code[-1].is_branch and not code[-1].conditional
-            straight = jumped if always else timings.block_cycles(code, taken=False)
-            self._costs[key] = (straight, jumped)
+            code = self._image.read(address, size)
+            if self._riscv is not None:
+                self._costs[key] = self._riscv.block_costs(code, address)
+            else:
+                self._costs[key] = self._arm_costs(code, address)
         return self._costs[key]
+
+    def _arm_costs(self, data: bytes, address: int) -> tuple[int, int]:
+        assert self._timings is not None
+        code = self._disassembler.decode(data, address)
+        jumped = self._timings.block_cycles(code, taken=True)
+        # An unconditional branch to the next instruction is still a branch.
+        always = code[-1].is_branch and not code[-1].conditional
+        straight = jumped if always else self._timings.block_cycles(code, taken=False)
+        return straight, jumped

@@ -80,6 +80,7 @@ class Image:
         symbols: Every named function, object and linker symbol, by name.
         footprint: Its sizes.
         code_ranges: Address ranges ``(begin, end)`` of sections that hold instructions.
+        is_riscv: Whether the instructions are RISC-V's, not Thumb.
 
     Example:
         >>> image = Image.load("firmware.elf")  # doctest: +SKIP
@@ -92,6 +93,7 @@ class Image:
     symbols: dict[str, Symbol]
     footprint: Footprint
     code_ranges: tuple[tuple[int, int], ...]
+    is_riscv: bool = False
     _functions: tuple[Symbol, ...] = field(repr=False, default=())
     _function_starts: tuple[int, ...] = field(repr=False, default=())
 
@@ -125,6 +127,7 @@ class Image:
                 )
                 symbols = _read_symbols(elf)
                 footprint = _measure(elf)
+                is_riscv = elf["e_machine"] == "EM_RISCV"
                 code = tuple(
                     (section["sh_addr"], section["sh_addr"] + section["sh_size"])
                     for section in elf.iter_sections()
@@ -147,6 +150,7 @@ class Image:
             {symbol.name: symbol for symbol in symbols},
             footprint,
             code,
+            is_riscv,
             tuple(functions),
             tuple(function.address for function in functions),
         )

@@ -1,7 +1,8 @@
 """The compilers: one for the chip, one for this machine.
 
-For the chip it is ``arm-none-eabi-gcc`` when that is on PATH, because it is what products ship
-with; else the ``ziglang`` package, which needs nothing but pip. For this machine it is the system
+For the chip it is ``arm-none-eabi-gcc`` (or ``riscv64-unknown-elf-gcc``) when that is on PATH,
+because it is what products ship with; else the ``ziglang`` package, which needs nothing but pip.
+For this machine it is the system
 compiler, else zig again.
 
 Example:
@@ -68,7 +69,7 @@ _ZIG_FLAGS = (
 
 @dataclass(frozen=True)
 class Toolchain:
-    """A compiler and linker for Cortex-M.
+    """A compiler and linker for a family of cores.
 
     Attributes:
         name: "gcc" or "zig".
@@ -148,11 +149,12 @@ class Toolchain:
         return (*core.zig_flags, *_ZIG_FLAGS)
 
 
-def find_toolchain(prefer: str | None = None) -> Toolchain:
-    """The compiler for Cortex-M that this machine has.
+def find_toolchain(prefer: str | None = None, core: str = "cortex-m4") -> Toolchain:
+    """The compiler for a core that this machine has.
 
     Args:
         prefer: "gcc" or "zig" to insist on one; by default gcc when it is on PATH, else zig.
+        core: A name from ``smidgen.targets.cores``: each family of cores has its own gcc.
 
     Returns:
         The toolchain.
@@ -160,10 +162,12 @@ def find_toolchain(prefer: str | None = None) -> Toolchain:
     Raises:
         ToolMissingError: Neither is installed, or not the one insisted on.
         ToolchainError: ``prefer`` is something else.
+        BoardError: The core is unknown.
     """
     if prefer not in (None, "gcc", "zig"):
         raise ToolchainError(f"unknown toolchain {prefer!r}", hint="use 'gcc' or 'zig'")
-    gcc = shutil.which("arm-none-eabi-gcc")
+    wanted = get_core(core).gcc
+    gcc = shutil.which(wanted)
     if gcc and prefer != "zig":
         return Toolchain("gcc", (gcc,), _version(gcc, "--version"))
     zig = _zig_command()
@@ -171,9 +175,9 @@ def find_toolchain(prefer: str | None = None) -> Toolchain:
         return Toolchain("zig", (*zig, "cc"), "zig " + _version(*zig, "version"))
     if prefer == "gcc":
         raise ToolMissingError(
-            "arm-none-eabi-gcc",
+            wanted,
             purpose="compiling firmware with gcc",
-            hint="install it (Debian: apt install gcc-arm-none-eabi) or use zig",
+            hint=f"install it (Debian: apt install gcc-{wanted.removesuffix('-gcc')}) or use zig",
         )
     raise ToolMissingError("ziglang", extra="emulate", purpose="compiling firmware")
 

@@ -1,4 +1,5 @@
-/* A program whose instructions can be counted by hand, the same on every core:
+/* A program whose instructions can be counted by hand, the same on every core (RISC-V's names
+ * differ, and so do its registers):
  *
  *   movs r2, #100      1
  * 1:
@@ -14,6 +15,20 @@
 
 int program(const int8_t *in, int8_t *out);
 
+#if defined(__riscv)
+__attribute__((naked)) int program(__attribute__((unused)) const int8_t *in,
+                                   __attribute__((unused)) int8_t *out) {
+  __asm volatile("li a2, 100\n"
+                 "1:\n\t"
+                 "addi a2, a2, -1\n\t"
+                 "bnez a2, 1b\n\t"
+                 "lw a3, 0(a0)\n\t"
+                 "lw a2, 4(a0)\n\t"
+                 "sw a3, 0(a1)\n\t"
+                 "li a0, 42\n\t"
+                 "ret");
+}
+#else
 __attribute__((naked)) int program(__attribute__((unused)) const int8_t *in,
                                    __attribute__((unused)) int8_t *out) {
   __asm volatile(".syntax unified\n\t"
@@ -27,3 +42,4 @@ __attribute__((naked)) int program(__attribute__((unused)) const int8_t *in,
                  "movs r0, #42\n\t"
                  "bx lr");
 }
+#endif

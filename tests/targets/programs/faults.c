@@ -13,7 +13,11 @@ int program(const int8_t *in, int8_t *out) {
     __asm volatile("");
   }
 #elif defined(UNDEFINED)
+#if defined(__riscv)
+  __asm volatile("unimp");
+#else
   __asm volatile("udf #0");
+#endif
 #elif defined(UNALIGNED)
   out[0] = (int8_t)*(const volatile int32_t *)(const void *)(in + 1);
 #endif

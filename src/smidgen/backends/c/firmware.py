@@ -46,12 +46,14 @@ class StepRun:
 
     Args:
         layer: its label.
+        value: name of the tensor it computed.
         instructions: exact.
         cycles: estimated.
         tensor: what it computed.
     """
 
     layer: str
+    value: str
     instructions: int
     cycles: int | None
     tensor: Array
@@ -116,7 +118,7 @@ class Firmware:
         """The compiler that links the firmware."""
         from smidgen.targets.toolchain import find_toolchain
 
-        return self._toolchain or find_toolchain()
+        return self._toolchain or find_toolchain(core=self.board.core)
 
     @cached_property
     def elf(self) -> Path:
@@ -263,11 +265,11 @@ class Firmware:
         run = traced.invoke([np.ascontiguousarray(a[0]).tobytes() for a in inputs], trace=True)
         steps = []
         for count, step in zip(run.steps, self.arena.calls, strict=True):
-            type = self.graph.type(step.node.outputs[0])
+            name = step.node.outputs[0]
+            type = self.graph.type(name)
             tensor = np.frombuffer(count.tensor, numpy_dtype(type.dtype)).reshape(type.shape)
-            steps.append(
-                StepRun(step.node.label, count.instructions, count.cycles_estimated, tensor)
-            )
+            cost = (count.instructions, count.cycles_estimated)
+            steps.append(StepRun(step.node.label, name, *cost, tensor))
         return tuple(steps)
 
     def _emulator(self, kind: str) -> UnicornEmulator | QemuEmulator:
@@ -334,7 +336,7 @@ def compile(
     arena = plan_arena(prepared, select_kernels(prepared, features=_features(part)))
     source = emit(prepared, arena, __version__)
     folder = write_project(source, out) if out is not None else None
-    found = find_toolchain(toolchain) if toolchain else None
+    found = find_toolchain(toolchain, part.core) if toolchain else None
     return Firmware(
         prepared, part, source, arena, optimize=optimize, toolchain=found, folder=folder
     )

@@ -23,7 +23,11 @@ from smidgen.targets.emulators.native import build_native
 from smidgen.targets.emulators.run import EmulatorRun, check_inputs, read_buffers
 from smidgen.targets.firmware import MemoryMap
 
-_PROGRAM = "qemu-system-arm"
+# Program and the Debian package that has it.
+_PROGRAMS = {
+    "arm": ("qemu-system-arm", "qemu-system-arm"),
+    "riscv32": ("qemu-system-riscv32", "qemu-system-misc"),
+}
 _STACK_OVERFLOW = 0xFFFFFFFF  # what firmware/semihosting.c says then
 
 _MPS2 = MemoryMap(0x00000000, 4 << 20, 0x20000000, 4 << 20)
@@ -34,7 +38,10 @@ _MEMORY = {
     # The two TrustZone machines start in the secure state: the secure aliases of their memories.
     "mps2-an505": MemoryMap(0x10000000, 4 << 20, 0x38000000, 4 << 20),
     "mps3-an547": MemoryMap(0x10000000, 512 << 10, 0x30000000, 512 << 10),
+    # RISC-V's has one RAM, of 128 MB, and no boot loader is asked for: it starts at the lowest.
+    "virt": MemoryMap(0x80000000, 64 << 20, 0x84000000, 64 << 20),
 }
+_OPTIONS = {"virt": ("-bios", "none")}
 
 
 def qemu_memory(core: str) -> MemoryMap:
@@ -74,12 +81,14 @@ class QemuEmulator:
     """
 
     def __init__(self, elf: str | Path, core: str, *, timeout_seconds: float = 600.0) -> None:
-        program = shutil.which(_PROGRAM)
+        family = "riscv32" if get_core(core).architecture == "riscv32" else "arm"
+        name, package = _PROGRAMS[family]
+        program = shutil.which(name)
         if program is None:
             raise ToolMissingError(
-                _PROGRAM,
+                name,
                 purpose="a second emulator",
-                hint="install it (Debian: apt install qemu-system-arm)",
+                hint=f"install it (Debian: apt install {package})",
             )
         self._program = program
         self.core = core
@@ -120,7 +129,8 @@ class QemuEmulator:
             (folder / "input.bin").write_bytes(b"".join(inputs))
             command = [
                 self._program,
-                *("-machine", self._machine, "-display", "none", "-monitor", "none"),
+                *("-machine", self._machine, *_OPTIONS.get(self._machine, ())),
+                *("-display", "none", "-monitor", "none"),
                 *("-serial", "none", "-semihosting-config", "enable=on,target=native"),
                 *("-kernel", str(self.image.path.resolve())),
                 *("-plugin", f"{plugin},{self._addresses},out=blocks.txt"),
@@ -173,7 +183,7 @@ class QemuEmulator:
             cycles_estimated=self._cycles.estimate(blocks),
             stack_bytes=stack,
             functions=functions,
-            emulator=f"{_PROGRAM} {self._machine}",
+            emulator=f"{Path(self._program).name} {self._machine}",
         )
 
 

@@ -1,4 +1,4 @@
-"""Runs firmware on an emulated Cortex-M0+, M3, M4, M7 or M33 by way of unicorn.
+"""Runs firmware on an emulated Cortex-M0+, M3, M4, M7, M33 or 32-bit RISC-V by way of unicorn.
 
 Example:
     >>> elf = build_firmware(sources, include_dirs, "kws.elf", "cortex-m4")  # doctest: +SKIP
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,41 @@ _PAINT = 0xA5
 _SYSTEM_BASE, _SYSTEM_BYTES = 0xE0000000, 0x100000
 
 
+@dataclass(frozen=True)
+class _Architecture:
+    """What unicorn calls the things of one architecture.
+
+    Attributes:
+        constants: Module of its register and core names.
+        prefix: Of its register names.
+        stack_pointer: Register.
+        link: Register that holds the return address.
+        arguments: Registers of the first three arguments; the first one returns the result.
+        entry_bit: Set in the addresses of functions: Thumb's mark.
+        kind: Names of the architecture and the mode in unicorn itself.
+    """
+
+    constants: str
+    prefix: str
+    stack_pointer: str
+    link: str
+    arguments: tuple[str, str, str]
+    entry_bit: int
+    kind: tuple[str, ...]
+
+
+_ARM = _Architecture(
+    *("unicorn.arm_const", "UC_ARM_REG_", "SP", "LR", ("R0", "R1", "R2"), 1),
+    ("UC_ARCH_ARM", "UC_MODE_THUMB", "UC_MODE_MCLASS"),
+)
+_RISCV = _Architecture(
+    *("unicorn.riscv_const", "UC_RISCV_REG_", "SP", "RA", ("A0", "A1", "A2"), 0),
+    ("UC_ARCH_RISCV", "UC_MODE_RISCV32"),
+)
+# These fault on unaligned accesses, or may (on RISC-V it is up to the chip); unicorn never does.
+_ALIGNED = ("armv6-m", "riscv32")
+
+
 class UnicornEmulator:
     """One program on one emulated core, loaded and booted once, invoked as often as wanted.
 
@@ -42,9 +78,9 @@ class UnicornEmulator:
         timeout_seconds: Longest time one inference may take on this machine.
         native: False to count blocks in Python, which needs no host compiler but is twenty
             times slower.
-        check_alignment: Stop at an unaligned access. Armv6-M (the M0+) faults on any, and unicorn
-            does not; QEMU has no M0+ either, so this is the only check there is. Five times
-            slower, and for that core alone: on the others QEMU checks what they cannot do.
+        check_alignment: Stop at an unaligned access. Armv6-M (the M0+) faults on any and RISC-V
+            may, and unicorn does not; QEMU has no M0+ either, so this is the only check there is.
+            Five times slower, and for those alone: on the others QEMU checks what they cannot do.
 
     Raises:
         BoardError: The core is unknown.
@@ -65,11 +101,12 @@ class UnicornEmulator:
         try:
             # By name: the package is only half typed.
             unicorn: Any = import_module("unicorn")
-            arm_const: Any = import_module("unicorn.arm_const")
+            self._names = _RISCV if get_core(core).architecture == "riscv32" else _ARM
+            constants: Any = import_module(self._names.constants)
         except ImportError:
             raise ToolMissingError("unicorn", extra="emulate", purpose="emulation") from None
         model = get_core(core).unicorn_model
-        if check_alignment and get_core(core).architecture != "armv6-m":
+        if check_alignment and get_core(core).architecture not in _ALIGNED:
             raise EmulatorError(
                 f"alignment cannot be checked for a {core}, which may load unaligned words",
                 hint="run it under QEMU, which faults where the core does",
@@ -90,13 +127,12 @@ class UnicornEmulator:
         begin, end = (self.image.symbol(f"sm_harness_{edge}").address for edge in ("begin", "end"))
         self._harness = range(begin, end)
 
-        self._registers = arm_const
+        self._constants = constants
         self._error = unicorn.UcError
         self._version = f"unicorn {unicorn.__version__}"
-        self._engine = unicorn.Uc(
-            unicorn.UC_ARCH_ARM, unicorn.UC_MODE_THUMB | unicorn.UC_MODE_MCLASS
-        )
-        self._engine.ctl_set_cpu_model(getattr(arm_const, model))
+        architecture, *modes = (getattr(unicorn, name) for name in self._names.kind)
+        self._engine = unicorn.Uc(architecture, sum(modes))
+        self._engine.ctl_set_cpu_model(getattr(constants, model))
         self._load()
         self._counter = attach_block_counter(self._engine, native)
         self._alignment = AlignmentCheck(self._engine) if check_alignment else None
@@ -123,9 +159,11 @@ class UnicornEmulator:
             self._engine.mem_write(segment.address, segment.data)
 
     def _boot(self, main: int) -> None:
-        vectors = self.image.symbol("sm_vectors").address
-        stack, reset = struct.unpack("<II", self.image.read(vectors, 8))
-        self._engine.reg_write(self._registers.UC_ARM_REG_SP, stack)
+        stack, reset = self._stack_top, self.image.symbol("sm_reset").address
+        if not self.image.is_riscv:
+            vectors = self.image.symbol("sm_vectors").address
+            stack, reset = struct.unpack("<II", self.image.read(vectors, 8))
+        self._write(self._names.stack_pointer, stack)
         stopped = self._execute(reset)
         if stopped != main:
             raise self._fault(stopped)
@@ -151,19 +189,18 @@ class UnicornEmulator:
         self._engine.mem_write(
             self._stack_limit, bytes([_PAINT]) * (self._stack_top - self._stack_limit)
         )
-        registers = self._registers
-        self._engine.reg_write(registers.UC_ARM_REG_SP, self._stack_top)
-        self._engine.reg_write(registers.UC_ARM_REG_LR, self._done | 1)
+        self._write(self._names.stack_pointer, self._stack_top)
+        self._write(self._names.link, self._done | self._names.entry_bit)
 
         steps: list[StepCount] = []
         blocks: list[BlockCount] = []
-        stopped = self._execute(self._invoke | 1)
+        stopped = self._execute(self._invoke | self._names.entry_bit)
         while stopped == self._trace:
             if trace:
                 blocks += (since := self._take())
                 steps.append(self._step(since))
             # The call is served from here: go on behind it without running it.
-            stopped = self._execute(self._engine.reg_read(registers.UC_ARM_REG_LR))
+            stopped = self._execute(self._read(self._names.link))
         if stopped != self._done:
             raise self._fault(stopped)
         if trace and not steps:
@@ -176,7 +213,7 @@ class UnicornEmulator:
         functions = count_by_function(blocks, self.image)
         return EmulatorRun(
             outputs=tuple(bytes(self._engine.mem_read(b.address, b.size)) for b in self._outputs),
-            status=_signed(self._engine.reg_read(registers.UC_ARM_REG_R0)),
+            status=_signed(self._read(self._names.arguments[0])),
             instructions=sum(functions.values()),
             cycles_estimated=self._cycles.estimate(blocks),
             stack_bytes=self._painted_stack(),
@@ -189,15 +226,7 @@ class UnicornEmulator:
         return [block for block in self._counter.take() if block.address not in self._harness]
 
     def _step(self, blocks: Sequence[BlockCount]) -> StepCount:
-        registers = self._registers
-        number, address, size = (
-            self._engine.reg_read(register)
-            for register in (
-                registers.UC_ARM_REG_R0,
-                registers.UC_ARM_REG_R1,
-                registers.UC_ARM_REG_R2,
-            )
-        )
+        number, address, size = map(self._read, self._names.arguments)
         return StepCount(
             step=_signed(number),
             instructions=sum(count_by_function(blocks, self.image).values()),
@@ -206,18 +235,25 @@ class UnicornEmulator:
         )
 
     def _execute(self, start: int) -> int:
-        """Run from ``start`` (Thumb bit set) to one of the exits; returns where it stopped."""
-        registers = self._registers
+        """Run from ``start`` (Thumb bit set on Arm) to one of the exits, and say which."""
         try:
             self._engine.emu_start(start, 0, timeout=self._timeout_microseconds)
         except self._error as error:
-            raise self._fault(self._engine.reg_read(registers.UC_ARM_REG_PC), error) from None
-        stopped = int(self._engine.reg_read(registers.UC_ARM_REG_PC))
+            raise self._fault(self._read("PC"), error) from None
+        stopped = self._read("PC")
         unaligned = self._alignment.take() if self._alignment else None
         if unaligned:
             address, size = unaligned
             raise self._fault(stopped, f"{size} bytes at 0x{address:08x} are not aligned")
         return stopped
+
+    def _read(self, register: str) -> int:
+        number = getattr(self._constants, self._names.prefix + register)
+        return int(self._engine.reg_read(number))
+
+    def _write(self, register: str, value: int) -> None:
+        number = getattr(self._constants, self._names.prefix + register)
+        self._engine.reg_write(number, value)
 
     def _fault(self, address: int, error: object = "it did not return") -> EmulatorError:
         function = self.image.function_at(address) or "no function"

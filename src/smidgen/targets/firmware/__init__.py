@@ -55,7 +55,7 @@ ROOMY = MemoryMap(0x08000000, 128 << 20, 0x20000000, 128 << 20)
 
 
 def linker_script(memory: MemoryMap = ROOMY, stack_bytes: int = STACK_BYTES) -> str:
-    """The linker script for a program that starts with our vector table.
+    """The linker script for a program that starts with our vector table or reset code.
 
     Args:
         memory: Origins and sizes; the linker refuses a program that does not fit.
@@ -112,7 +112,7 @@ def build_firmware(
         ToolchainError: It does not compile, or does not fit ``memory``.
         ToolMissingError: There is no compiler.
     """
-    toolchain = toolchain or find_toolchain()
+    toolchain = toolchain or find_toolchain(core=core)
     out = Path(out_elf)
     out.parent.mkdir(parents=True, exist_ok=True)
     script = out.with_suffix(".ld")

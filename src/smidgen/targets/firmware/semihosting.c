@@ -1,7 +1,8 @@
 /* The harness for QEMU: reads the inputs from a file, runs the model, writes what came out.
  *
- * Files go through Arm semihosting, which QEMU serves in its working directory. The output file
- * holds the status and the peak stack as two 32-bit words, then every output. */
+ * Files go through semihosting, which QEMU serves in its working directory, on Arm and RISC-V by
+ * the same numbers. The output file holds the status and the peak stack as two 32-bit words, then
+ * every output. */
 #include "sm_harness.h"
 
 enum { SYS_OPEN = 0x01, SYS_WRITE = 0x05, SYS_READ = 0x06, SYS_EXIT = 0x18 };
@@ -18,12 +19,28 @@ void sm_fault(void); /* replaces the one of startup.c */
 SM_HARNESS_DATA static const char sm_input_name[] = "input.bin";
 SM_HARNESS_DATA static const char sm_output_name[] = "output.bin";
 
+#if defined(__riscv)
+#define SM_READ_SP "mv %0, sp"
+SM_HARNESS_CODE static uint32_t sm_semihost(uint32_t operation, uint32_t argument) {
+  register uint32_t a0 __asm("a0") = operation;
+  register uint32_t a1 __asm("a1") = argument;
+  /* Three uncompressed instructions in one page are the request. */
+  __asm volatile(".option push\n.option norvc\n.balign 16\n"
+                 "slli x0, x0, 0x1f\nebreak\nsrai x0, x0, 7\n.option pop"
+                 : "+r"(a0)
+                 : "r"(a1)
+                 : "memory");
+  return a0;
+}
+#else
+#define SM_READ_SP "mov %0, sp"
 SM_HARNESS_CODE static uint32_t sm_semihost(uint32_t operation, uint32_t argument) {
   register uint32_t r0 __asm("r0") = operation;
   register uint32_t r1 __asm("r1") = argument;
   __asm volatile("bkpt 0xAB" : "+r"(r0) : "r"(r1) : "memory");
   return r0;
 }
+#endif
 
 SM_HARNESS_CODE static uint32_t sm_open(const char *name, uint32_t length, uint32_t mode) {
   const uint32_t block[3] = {(uint32_t)name, mode, length};
@@ -37,7 +54,7 @@ SM_HARNESS_CODE static void sm_transfer(uint32_t operation, uint32_t file, void 
 }
 
 /* Exceptions end the run instead of hanging it. */
-SM_HARNESS_CODE void sm_fault(void) {
+__attribute__((aligned(4))) SM_HARNESS_CODE void sm_fault(void) {
   (void)sm_semihost(SYS_EXIT, EXIT_RUN_TIME_ERROR);
   for (;;) {
   }
@@ -61,7 +78,7 @@ SM_HARNESS_CODE void sm_main(void) {
   }
 
   /* Paint up to the stack pointer, here and not in a function, whose frame would be in the way. */
-  __asm volatile("mov %0, sp" : "=r"(before));
+  __asm volatile(SM_READ_SP : "=r"(before));
   for (word = sm_stack_limit; word < before; ++word) {
     *word = SM_PAINT;
   }

@@ -17,7 +17,9 @@
 typedef uint64_t qemu_plugin_id_t;
 struct qemu_plugin_tb;
 struct qemu_plugin_insn;
-typedef struct qemu_info qemu_info_t; /* not looked into */
+typedef struct {
+  const char *target_name; /* no member behind it is looked at */
+} qemu_info_t;
 enum qemu_plugin_cb_flags { QEMU_PLUGIN_CB_NO_REGS = 0 };
 typedef void (*qemu_plugin_vcpu_tb_trans_cb_t)(qemu_plugin_id_t, struct qemu_plugin_tb *);
 typedef void (*qemu_plugin_vcpu_udata_cb_t)(unsigned int, void *);
@@ -52,6 +54,7 @@ typedef struct block {
 static block *blocks;
 static block *last;
 static int counting;
+static int is_riscv; /* otherwise Thumb */
 static uint64_t start, stop, skip_begin, skip_end;
 static char out_path[4096];
 
@@ -76,9 +79,10 @@ static void on_execute(unsigned int cpu, void *data) {
 
 /* Not qemu_plugin_insn_size: before a page boundary QEMU peeks at the next instruction, and adds
  * what it has read to the size of this one. */
-static uint64_t thumb_size(const struct qemu_plugin_insn *insn) {
+static uint64_t instruction_size(const struct qemu_plugin_insn *insn) {
   const unsigned char *bytes = qemu_plugin_insn_data(insn);
-  return (bytes[1] >> 3) >= 0x1d ? 4 : 2;
+  const int is_long = is_riscv ? (bytes[0] & 3) == 3 : (bytes[1] >> 3) >= 0x1d;
+  return is_long ? 4 : 2;
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
@@ -90,7 +94,7 @@ static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb) {
     abort();
   }
   made->address = qemu_plugin_tb_vaddr(tb);
-  made->size = qemu_plugin_insn_vaddr(final) + thumb_size(final) - made->address;
+  made->size = qemu_plugin_insn_vaddr(final) + instruction_size(final) - made->address;
   made->next = blocks;
   blocks = made;
   qemu_plugin_register_vcpu_tb_exec_cb(tb, on_execute, QEMU_PLUGIN_CB_NO_REGS, made);
@@ -118,7 +122,7 @@ static uint64_t number(const char *argument, const char *name, uint64_t otherwis
 }
 
 int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, char **argv) {
-  (void)info;
+  is_riscv = strncmp(info->target_name, "riscv", 5) == 0;
   for (int i = 0; i < argc; ++i) {
     start = number(argv[i], "start=", start);
     stop = number(argv[i], "stop=", stop);
