@@ -14,7 +14,7 @@ import numpy as np
 
 from smidgen.errors import ModelFileError, SmidgenError, ToolMissingError, UnsupportedModelError
 from smidgen.frontends._sandbox import run_reader
-from smidgen.frontends.keras.convert import refuse_unknown, roles_of, to_graph
+from smidgen.frontends.keras.convert import refuse_unsupported, roles_of, to_graph
 from smidgen.frontends.keras.spec import parse_config, parse_model
 from smidgen.frontends.keras.weights import assign_h5, assign_keras, assign_lists
 from smidgen.ir import Graph
@@ -73,7 +73,7 @@ def load_keras(path: str | Path) -> Graph:
 
 def _graph_of(header: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]], name: str) -> Graph:
     model = parse_config(header["config"])
-    refuse_unknown(model)
+    refuse_unsupported(model)
     if header["format"] == "keras":
         assign_keras(model, arrays, roles_of)
     else:
@@ -118,7 +118,7 @@ def from_keras_model(model: Any) -> Graph:
             hint="call model.build(shape), or start it with keras.Input(shape)",
         )
     spec = parse_model({"class_name": type(model).__name__, "config": _config(model)})
-    refuse_unknown(spec)
+    refuse_unsupported(spec)
 
     def weights(path: tuple[str, ...]) -> list[np.ndarray[Any, Any]]:
         layer = model

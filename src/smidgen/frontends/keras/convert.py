@@ -7,7 +7,13 @@ from collections import Counter
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends.keras.layers import rules
-from smidgen.frontends.keras.site import Conversion, LayerSite, Rule, policy_name
+from smidgen.frontends.keras.site import (
+    FLOAT_POLICIES,
+    Conversion,
+    LayerSite,
+    Rule,
+    policy_name,
+)
 from smidgen.frontends.keras.spec import Call, LayerSpec, ModelSpec, TensorRef
 from smidgen.ir import Graph, GraphBuilder, TensorType
 
@@ -33,13 +39,26 @@ def roles_of(spec: LayerSpec) -> tuple[str, ...]:
     return () if rule is None else rule.roles(spec)
 
 
-def refuse_unknown(model: ModelSpec) -> None:
-    """Refuse a model with layers that have no rule, naming every class of them at once.
+def refuse_unsupported(model: ModelSpec) -> None:
+    """Refuse a model with layers that have no rule, or that do not compute in floats.
 
     Raises:
-        UnsupportedModelError: with the first such layer of each class.
+        UnsupportedModelError: with the first layer of each class that has no rule, or the first
+            of another dtype policy.
     """
-    unknown = [s for s in model.leaves() if s.class_name != "InputLayer" and rule_of(s) is None]
+    layers = [spec for spec in model.leaves() if spec.class_name != "InputLayer"]
+    _refuse_unknown([spec for spec in layers if rule_of(spec) is None])
+    for spec in layers:
+        policy = policy_name(spec.config.get("dtype"))
+        if policy is not None and policy not in FLOAT_POLICIES:
+            raise UnsupportedModelError(
+                f"its dtype policy is {policy!r}",
+                where=spec.label,
+                hint="load the float model: Smidgen quantizes it",
+            )
+
+
+def _refuse_unknown(unknown: list[LayerSpec]) -> None:
     if not unknown:
         return
     counts = Counter(spec.class_name for spec in unknown)
@@ -151,13 +170,12 @@ def _convert(site: LayerSite, call: Call) -> str:
     if spec.class_name == "InputLayer":
         raise ModelFileError("it is no input of its model", where=spec.label)
     rule = rule_of(spec)
-    if rule is None:  # refuse_unknown has been called before
+    if rule is None:  # refuse_unsupported has been called before
         raise UnsupportedModelError("Smidgen does not have this layer", where=spec.label)
     if call.kwargs.get("training") is True:
         raise site.refuse(
             "it is called with training=True", hint="build the inference model without it"
         )
-    site.float_policy()
     try:
         return rule.build(site)
     except SmidgenError as error:

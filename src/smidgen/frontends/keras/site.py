@@ -201,14 +201,6 @@ class LayerSite:
                 hint='build the model with data_format="channels_last" and copy the weights over',
             )
 
-    def float_policy(self) -> None:
-        """Refuse a layer that does not compute in floats."""
-        policy = policy_name(self.get("dtype"))
-        if policy is not None and policy not in FLOAT_POLICIES:
-            raise self.refuse(
-                f"its dtype policy is {policy!r}", hint="load the float model: Smidgen quantizes it"
-            )
-
     # -- refusals ---------------------------------------------------------------------------------
 
     def refuse(self, why: str, hint: str | None = None) -> UnsupportedModelError:
@@ -223,7 +215,10 @@ class LayerSite:
 def policy_name(dtype: Any) -> Any:
     """The name of a dtype or dtype policy as any version of Keras writes it, None if not given."""
     if isinstance(dtype, dict) and isinstance(dtype.get("config"), dict):
-        return dtype["config"].get("name")
+        config = dtype["config"]
+        if "mode" in config:  # a quantized policy, which Keras names by its parts
+            return f"{config['mode']}_from_{config.get('source_name')}"
+        return config.get("name")
     return dtype
 
 
