@@ -1,0 +1,130 @@
+"""Write the parts of the documentation that are read off the code and the kept figures.
+
+    python -m docs.generate
+
+writes `docs/operators.md` and the table of results in `README.md`. A test says when they are
+stale.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from pathlib import Path
+
+from smidgen.ops import Op, Unsupported, all_ops
+
+REPO = Path(__file__).resolve().parent.parent
+OPERATORS = REPO / "docs" / "operators.md"
+README = REPO / "README.md"
+FIGURES = REPO / "benchmarks" / "firmware.md"
+
+_HEAD = """\
+# Operators
+
+Made by `python -m docs.generate` from `src/smidgen/ops/`. Names and attributes are LiteRT's;
+tensors are channels-last. The first C kernel that can compute a node is taken: those that need
+the instructions of a core come before the portable ones, `int8` before `float32`; a kernel of
+`bytes` moves elements of any type. [Verify](verify.md) says how exact each operator is on each
+runtime.
+
+| operator | what it computes | attributes | C kernels |
+|---|---|---|---|
+"""
+
+
+def operators() -> str:
+    """The page of operators."""
+    return _HEAD + "".join(_row(name, op) for name, op in all_ops().items())
+
+
+def _row(name: str, op: type[Op]) -> str:
+    what = _cell((op.__doc__ or "").strip().split("\n\n")[0])
+    attributes = ", ".join(f"`{f.name}`" for f in dataclasses.fields(op))  # type: ignore[arg-type]
+    return f"| {name} | {what} | {attributes} | {_kernels(op)} |\n"
+
+
+def _kernels(op: type[Op]) -> str:
+    if isinstance(op.kernels, Unsupported):
+        return f"none: {_cell(op.kernels.why)}"
+    names = [k.symbol.removeprefix("sm_") for k in op.kernels if not k.alias]
+    return ", ".join(f"`{name}`" for name in names) or "none needed: the bytes stay where they are"
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.split()).replace("|", "\\|")
+
+
+def results(figures: str) -> str:
+    """The README's table, from the figures that `python -m benchmarks firmware` keeps.
+
+    Args:
+        figures: The text of `benchmarks/firmware.md`.
+
+    Returns:
+        A Markdown table.
+    """
+    exact, sizes = _tables(figures)
+    different = {row["model"]: row for row in exact}
+    lines = [
+        "| model | code, bytes | RAM, bytes | instructions | output bytes unlike TFLM's |",
+        "|---|---|---|---|---|",
+    ]
+    for row in sizes:
+        name = row["model"]
+        if name.endswith(" shrunk") and row["constants"] == _plain(sizes, name)["constants"]:
+            continue  # nothing to fold in this model
+        code, ram, work = row["code"], row["RAM"], row["instructions"]
+        code_share, code_of = row["of TFLM's"].split(" of ")
+        ram_share, ram_of = row["of TFLM's 2"].split(" of ")
+        unlike = "none: `shrink` is exact"
+        if name in different:
+            host, chip = different[name]["host"], different[name]["Cortex-M4"]
+            unlike = f"{host} in 1,000 runs, {chip} in 5 emulated ones"
+        lines.append(
+            f"| {name} | {code_of} → **{code}** ({code_share}) | {ram_of} → **{ram}** "
+            f"({ram_share}) | {work} ({row[_LAST_SHARE]}) | "
+            f"{unlike} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+_LAST_SHARE = "of TFLM's 3"
+
+
+def _plain(rows: list[dict[str, str]], shrunk: str) -> dict[str, str]:
+    return next(r for r in rows if r["model"] == shrunk.removesuffix(" shrunk"))
+
+
+def _tables(text: str) -> list[list[dict[str, str]]]:
+    """Every table of a Markdown text; a column name that comes again gets a number."""
+    found = []
+    for block in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
+        rows = [[c.strip() for c in line.strip("|").split("|")] for line in block.splitlines()]
+        names: list[str] = []
+        for name in rows[0]:
+            again = sum(n == name or n.startswith(f"{name} ") for n in names)
+            names.append(f"{name} {again + 1}" if again else name)
+        found.append([dict(zip(names, row, strict=True)) for row in rows[2:]])
+    return found
+
+
+def readme() -> str:
+    """The README with its table of results renewed."""
+    text = README.read_text(encoding="utf-8")
+    begin, end = "<!-- results: python -m docs.generate -->\n", "<!-- end of results -->"
+    before, rest = text.split(begin)
+    table = results(FIGURES.read_text(encoding="utf-8"))
+    return f"{before}{begin}{table}{end}{rest.split(end, 1)[1]}"
+
+
+def main() -> None:
+    """Write what is stale."""
+    for path, text in ((OPERATORS, operators()), (README, readme())):
+        if not path.exists() or path.read_text(encoding="utf-8") != text:
+            path.write_text(text, encoding="utf-8")
+            print(f"wrote {path.relative_to(REPO)}")
+
+
+if __name__ == "__main__":
+    main()
