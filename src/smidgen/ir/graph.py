@@ -60,8 +60,12 @@ class Node:
 
     @property
     def label(self) -> str:
-        """How messages name this node: operator, layer and first output."""
-        return f"{self.op.name} {self.name or self.outputs[0]!r}"
+        """How messages name this node: operator and layer, or first output if it has no name.
+
+        Converters join the names of all layers that went into a node by semicolons; the first
+        one is enough to find it.
+        """
+        return f"{self.op.name} {(self.name or self.outputs[0]).split(';')[0]!r}"
 
 
 @dataclass(frozen=True, eq=False)

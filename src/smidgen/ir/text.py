@@ -104,7 +104,9 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
                 nodes.append(_node(scan, values, get_op))
         except (ValueError, TypeError, SyntaxError) as error:
             raise GraphError(f"line {number} of the text cannot be read: {error}") from error
-    graph = Graph(name, tuple(inputs), tuple(outputs), values, tuple(nodes), frozenset(channels_first))
+    graph = Graph(
+        name, tuple(inputs), tuple(outputs), values, tuple(nodes), frozenset(channels_first)
+    )
     verify(graph)
     return graph
 

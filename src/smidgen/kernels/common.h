@@ -16,7 +16,8 @@
 #endif
 #endif
 
-/* A part of a kernel that is compiled on its own, even where each layer has a copy of the kernel. */
+/* A part of a kernel that is compiled on its own, even where each layer has a copy of the kernel.
+ */
 #if defined(__GNUC__)
 #define SM_PART __attribute__((noinline, unused))
 #else

@@ -58,8 +58,8 @@ static SM_PART void sm_widen_rests(uint32_t *to, const int8_t *from, int32_t n, 
 }
 
 /* scratch, aligned to 4: 8 * steps bytes for each pair of columns, then one
- * window and three bytes. The pixels of `pairs` pairs are read fully before any is written, otherwise in
- * order: `output` may lie over `input` as far as this allows (see block_lead). */
+ * window and three bytes. The pixels of `pairs` pairs are read fully before any is written,
+ * otherwise in order: `output` may lie over `input` as far as this allows (see block_lead). */
 SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
                                       int8_t *output, void *scratch) {
   uint32_t *columns = scratch;
@@ -94,8 +94,9 @@ SM_KERNEL void sm_conv_2d_int8_paired(const sm_conv_2d_int8_paired_params *p, co
         y += p->stride_h;
       }
     }
-    sm_gemm_int8_paired_call call = {columns,         p->stream, p->steps,      p->out_c / 4,
-                                     (pixels + 1) / 2, p->exact,  p->half_point, output, p->out_c};
+    sm_gemm_int8_paired_call call = {columns,       p->stream,        p->steps,
+                                     p->out_c / 4,  (pixels + 1) / 2, p->exact,
+                                     p->half_point, output,           p->out_c};
     if (pixels == 1) { /* the last one: its pair is itself */
       for (int32_t i = 0; i < 2 * p->steps; i += 2) {
         columns[i + 1] = columns[i];

@@ -95,19 +95,20 @@ SM_DSP uint32_t sm_pack16(int32_t low, int32_t high) {
 #else
 #define SM_DSP_2(name, type, text, x_type, y_type) SM_DSP type name(x_type x, y_type y)
 #define SM_DSP_3(name, text, x_type, y_type) SM_DSP int32_t name(x_type x, y_type y, int32_t sum)
-#define SM_DSP_IN_C(expression) { return (expression); }
+#define SM_DSP_IN_C(expression)                                                                    \
+  {                                                                                                \
+    return (expression);                                                                           \
+  }
 #endif
 
 /* -- Multiply and accumulate lanes. ------------------------------------------------------------*/
 
 /* sum + low * low + high * high */
 SM_DSP_3(sm_smlad, "smlad %0, %1, %2, %3", uint32_t, uint32_t)
-SM_DSP_IN_C(sm_wrap_add(sum, sm_wrap_add(sm_low16(x) * sm_low16(y),
-                                         sm_high16(x) * sm_high16(y))))
+SM_DSP_IN_C(sm_wrap_add(sum, sm_wrap_add(sm_low16(x) * sm_low16(y), sm_high16(x) * sm_high16(y))))
 /* sum + low * high + high * low */
 SM_DSP_3(sm_smladx, "smladx %0, %1, %2, %3", uint32_t, uint32_t)
-SM_DSP_IN_C(sm_wrap_add(sum, sm_wrap_add(sm_low16(x) * sm_high16(y),
-                                         sm_high16(x) * sm_low16(y))))
+SM_DSP_IN_C(sm_wrap_add(sum, sm_wrap_add(sm_low16(x) * sm_high16(y), sm_high16(x) * sm_low16(y))))
 /* sum + x's half * y's half: b is the low one, t the high one. */
 SM_DSP_3(sm_smlabb, "smlabb %0, %1, %2, %3", uint32_t, uint32_t)
 SM_DSP_IN_C(sm_wrap_add(sum, sm_low16(x) * sm_low16(y)))

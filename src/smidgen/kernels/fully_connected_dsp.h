@@ -17,7 +17,7 @@ typedef struct {
   int32_t rows, in_c, out_c;
   int32_t twice_offset;              /* 2 * the output's zero point + 1 */
   int32_t limited, act_min, act_max; /* limited: whether these are not -128 and 127 */
-  const int32_t *multiplier; /* for each output, or one */
+  const int32_t *multiplier;         /* for each output, or one */
   const int8_t *shift;
   const int32_t *doubled_bias;
   const int32_t *weights;

@@ -92,8 +92,9 @@ typedef struct {
   "ssat " a ", #8, " a ", asr #1\n\t"                                                              \
   "ssat " b ", #8, " b ", asr #1\n\t"
 
-static SM_PART void
-sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
+/* Columns of assembly, which would be folded. */
+/* clang-format off */
+static SM_PART void sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
   const sm_gemm_int8_paired_call *at = call;
   __asm__ volatile(
       "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */
@@ -244,6 +245,7 @@ sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
       :
       : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory");
 }
+/* clang-format on */
 #undef SM_STEP_BYTES
 #undef SM_STEP_MACS
 #undef SM_STEP_AT

@@ -75,6 +75,10 @@ def _no_overlap(site: Site) -> Mapping[int, int]:
     return {}
 
 
+def _not_in_place(site: Site) -> int | None:
+    return None
+
+
 @dataclass(frozen=True)
 class Kernel:
     """One C function that can compute an operator; the first whose guard holds is taken.
@@ -95,6 +99,8 @@ class Kernel:
             it is read: *lead* bytes, meaning that the output may start `lead` bytes or more below
             that operand's first byte. 0 allows computing in place. Operands not named must not
             overlap the output.
+        in_place: the operand that the output may replace in exactly its place, though no other
+            overlap is safe; None where there is none. They have the same number of bytes.
         alias: the output is the operand's own bytes: no call is made (RESHAPE).
         gather: all operands, constant ones too, are passed together as one array
             `const void *const inputs[]`, for operators that take any number (CONCATENATION).
@@ -108,6 +114,7 @@ class Kernel:
     struct: str = ""
     scratch: Callable[[Site], int] | None = None
     overlap: Callable[[Site], Mapping[int, int]] = _no_overlap
+    in_place: Callable[[Site], int | None] = _not_in_place
     alias: bool = False
     gather: bool = False
 

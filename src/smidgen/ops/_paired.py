@@ -101,7 +101,8 @@ def _positions(rows: int, row: int) -> Array:
     order = np.concatenate([values[:, : row // 4 * 4].ravel(), values[:, row // 4 * 4 :].ravel()])
     at = len(order) // 4 * 4
     fours = order[:at].reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
-    i, j, k, *_ = (*order[at:].tolist(), -1, -1, -1)
+    left: list[int] = order[at:].tolist()
+    i, j, k, *_ = [*left, -1, -1, -1]
     rest = {0: [], 1: [(i, -1)], 2: [(i, j)], 3: [(i, k), (j, -1)]}[len(order) - at]
     return np.concatenate([fours, np.array(rest, np.int64).reshape(-1, 2)])
 
@@ -174,7 +175,7 @@ def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> in
     Args:
         window: the window.
         x, out: types of the image and the result, int8 (1, h, w, c).
-        block: pixels, in order.
+        block: pixels, in order, an even number; a last odd one is a block of its own.
 
     Returns:
         Lead bytes, see `Kernel.overlap`.
@@ -186,5 +187,7 @@ def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> in
     column = np.clip(np.arange(out_w) * window.stride[1] - left, 0, in_w - 1)
     first = ((y[:, None] * in_w + column[None, :]) * in_c).ravel()
     needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
-    pixels = np.arange(block, len(first), block)  # the first of every block but the first block
+    starts = {*range(0, len(first), block)}
+    starts |= {len(first) - 1} if len(first) % 2 else set()
+    pixels = np.array(sorted(starts))[1:]  # nothing is written before the first block is read
     return max(0, int((pixels * out_c - needed[pixels]).max(initial=0)))
