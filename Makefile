@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 JOBS   ?= 2
+BAKENN := build/bakenn
 
 C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-.PHONY: help test quick lint format demo bench docs clean
+.PHONY: help test quick lint format demo bench bench-engine docs clean
 
 help: ## Say what each target does
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 # Remade when the dependencies change.
 $(VENV): $(VENV)/.installed
@@ -41,8 +42,16 @@ format: $(VENV)/.installed ## Format Python and C
 demo: $(VENV)/.installed ## Train, squeeze, compile and emulate a small network on real data
 	$(BIN)/smidgen demo
 
-bench: $(VENV)/.installed ## Measure the figures kept in benchmarks/
+bench: $(VENV)/.installed $(BAKENN) ## Measure the figures kept in benchmarks/
 	$(BIN)/python -m benchmarks
+
+bench-engine: $(VENV)/.installed $(BAKENN) ## Measure the engine beside another one, on an emulated Cortex-M4
+	$(BIN)/python -m benchmarks engine
+
+# The engine we are compared with, apart from our own environment.
+$(BAKENN): $(VENV)/.installed
+	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ bakenn==1.0.0 tflite==2.18.0
+	touch $@
 
 docs: $(VENV)/.installed ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

@@ -69,6 +69,17 @@ def test_firmware_is_identical_in_every_tensor(model):
 
 @pytest.mark.emulator
 @pytest.mark.toolchain
+@pytest.mark.parametrize("toolchain", ["gcc", "zig"])
+@pytest.mark.parametrize("optimize", ["speed", "balanced", "flash"])
+def test_every_way_of_compiling_is_identical(model, toolchain, optimize):
+    _, graph, _ = model
+    x = samples(graph, 3)
+    run = compile(graph, "nucleo-l4r5zi", toolchain=toolchain, optimize=optimize).run(x)
+    assert different(run.outputs[0], interpret(graph, x)[0]) == 0
+
+
+@pytest.mark.emulator
+@pytest.mark.toolchain
 def test_riscv_firmware_is_identical(model):
     _, graph, file = model
     x = samples(graph, 3)

@@ -94,7 +94,8 @@ typedef struct {
 
 /* Columns of assembly, which would be folded. */
 /* clang-format off */
-static SM_PART void sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
+/* Aligned: `adr` counts from a multiple of four, and functions may start between two at -Os. */
+static SM_PART __attribute__((aligned(4))) void sm_gemm_int8_paired(const sm_gemm_int8_paired_call *call) {
   const sm_gemm_int8_paired_call *at = call;
   __asm__ volatile(
       "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */

@@ -125,6 +125,7 @@ class Toolchain:
             *self._core_flags(get_core(core)),
             *_COMMON_FLAGS,
             f"-O{opt_level}",
+            *self._symbol_flags(opt_level),
             f"-D{SM_CONST_DEFINE}",
             *(f"-D{define}" for define in defines),
             *(f"-I{directory}" for directory in include_dirs),
@@ -142,6 +143,10 @@ class Toolchain:
         ]
         _run(command, f"compiling for {core} with {self.version}")
         return out
+
+    def _symbol_flags(self, opt_level: str) -> tuple[str, ...]:
+        """Symbols are how the emulators find the model, and zig drops them at -Os and -Oz."""
+        return ("-g",) if self.name == "zig" and opt_level in "sz" else ()
 
     def _core_flags(self, core: Core) -> tuple[str, ...]:
         if self.name == "gcc":
