@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.backends.c.arena import Arena, plan_arena
-from smidgen.backends.c.emit import emit
+from smidgen.backends.c.emit import Source, emit
 from smidgen.backends.c.project import write_sources
 from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.interpreter import check_inputs
@@ -28,6 +28,17 @@ FLAGS = (
 )
 GUARD = 64  # bytes around the arena that nobody may touch
 UNTOUCHED = 0xA5
+
+
+def with_own_names(source: Source) -> str:
+    """The C of a model, with constants of names that no other model's C has."""
+    text = source.source
+    own = set(re.findall(r"^static const (?:SM_CONST )?\w+ (\w+)", text, re.MULTILINE))
+    return re.sub(
+        r"\b[A-Za-z_]\w*",
+        lambda word: f"{source.name}_{word[0]}" if word[0] in own else word[0],
+        text,
+    )
 
 
 class HostBatch:
@@ -62,10 +73,7 @@ class HostBatch:
         self.arenas.append(plan_arena(graph, select_kernels(graph, features=self.features)))
         source = emit(graph, self.arenas[-1], "test")
         write_sources(source, folder)
-        text = source.source
-        for name in re.findall(r"^static const (?:SM_CONST )?\w+ (\w+)", text, re.MULTILINE):
-            text = re.sub(rf"\b{name}\b", f"{source.name}_{name}", text)
-        return text
+        return with_own_names(source)
 
     def run(self, index: int, inputs: Array | Sequence[Array]) -> list[Array]:
         """Run n samples through the graph number `index`, in an arena full of garbage at first.

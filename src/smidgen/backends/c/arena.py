@@ -172,7 +172,8 @@ def _problem(
         if size:
             scratch.append(Buffer(_scratch_name(i), size, i, i + 1))
     tensors = [Buffer(n, max(1, graph.type(n).bytes), start[n], end[n]) for n in start]
-    overlaps = [*_overlaps(calls, buffer_of, end), *(Overlap(i, o) for o, i in anyhow.items())]
+    overlaps = [o for o in _overlaps(calls, buffer_of, end) if anyhow.get(o.output) != o.input]
+    overlaps += [Overlap(i, o) for o, i in anyhow.items()]
     return MemoryProblem((*tensors, *scratch), tuple(overlaps))
 
 
