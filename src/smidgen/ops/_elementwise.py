@@ -203,11 +203,11 @@ def kernels(
         Kernel(
             f"sm_{name}_{dtype}",
             f"{name}_{dtype}.h",
-            guard=_guard(dtype),
+            guard=guard(dtype),
             params=params,
             arguments=(0, 1),
             struct=struct,
-            overlap=_overlap,
+            overlap=overlap,
         )
         for dtype, params, struct in (
             ("int8", all_int8, int8_struct),
@@ -216,7 +216,7 @@ def kernels(
     )
 
 
-def _guard(dtype: str) -> Callable[[Site], str | None]:
+def guard(dtype: str) -> Callable[[Site], str | None]:
     """A guard for kernels on two operands of `dtype` that broadcast in at most 4 dimensions."""
 
     def check(site: Site) -> str | None:
@@ -259,6 +259,20 @@ def _loops(site: Site) -> dict[str, Param]:
     return fields
 
 
+def rows_refusal(site: Site) -> str | None:
+    """Why the output cannot be computed by rows of neighbours in both operands, or None."""
+    merged = _merged(site) or [(1, 1, 1)]
+    if len(merged) > 2 or merged[-1][1:] != (1, 1):
+        return "the operands broadcast in more than rows"
+    return None
+
+
+def rows(site: Site) -> dict[str, Param]:
+    """Rows of pairs that are neighbours, and from each row to the next a step of each operand."""
+    (count, *steps), (size, *_) = ([(1, 0, 0)] * 2 + _merged(site))[-2:]
+    return {"rows": count, "size": size, "a_stride": steps[0], "b_stride": steps[1]}
+
+
 def _broadcast_strides(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int]:
     full = (1,) * (len(out) - len(shape)) + shape
     strides, step = [0] * len(out), 1
@@ -268,7 +282,7 @@ def _broadcast_strides(shape: tuple[int, ...], out: tuple[int, ...]) -> list[int
     return strides
 
 
-def _overlap(site: Site) -> Mapping[int, int]:
+def overlap(site: Site) -> Mapping[int, int]:
     """An operand that is as large as the output may be overwritten in place."""
     return {
         i: 0

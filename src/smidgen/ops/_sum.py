@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, ClassVar
 
 import numpy as np
 
-from smidgen.ir import TensorType
+from smidgen.ir import QuantParams, TensorType
+from smidgen.numerics.plane import BYTES, Plane, find_plane
 from smidgen.numerics.requantize import quantize_multiplier, requantize
 from smidgen.ops import _elementwise
+from smidgen.ops._activation import int_bounds
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import NodeTypes, Types
 
@@ -55,8 +58,10 @@ class Sum(_elementwise.Binary):
 
 
 def kernels(name: str) -> tuple[Kernel, ...]:
-    """The int8 and the float32 kernel of `name`."""
-    return _elementwise.kernels(name, _int8_params, "sm_sum_int8_params")
+    """The planes, then the int8 and the float32 kernel of `name`."""
+    variants = [(dsp, ties) for dsp in (True, False) for ties in (False, True)]
+    planes = [_plane_kernel(dsp, ties) for dsp, ties in variants]
+    return (*planes, *_elementwise.kernels(name, _int8_params, "sm_sum_int8_params"))
 
 
 def _int8_params(site: Site) -> Mapping[str, Param]:
@@ -66,3 +71,63 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     for name, (multiplier, shift) in zip(("a", "b", "output"), factors, strict=True):
         fields |= {f"{name}_multiplier": multiplier, f"{name}_shift": shift}
     return fields
+
+
+@lru_cache(maxsize=256)
+def _plane(op: Sum, a: QuantParams, b: QuantParams, out: QuantParams) -> Plane | None:
+    """The plane that a sum is at these scales, if it is one."""
+    pairs = TensorType((256, 1), "int8", a), TensorType((1, 256), "int8", b)
+    types = NodeTypes(pairs, (TensorType((256, 256), "int8", out),))
+    operands = [BYTES.astype(np.int8).reshape(type.shape) for type in pairs]
+    (outputs,) = op.int_ref(types, *operands)
+    slopes = a.scale / out.scale, op.sign * b.scale / out.scale
+    bounds = int_bounds(op.fused_activation_function, out, "int8")
+    return find_plane(outputs, slopes, (a.zero_point, b.zero_point), bounds)
+
+
+def _plane_of(site: Site) -> Plane | None:
+    assert isinstance(site.op, Sum)
+    return _plane(site.op, site.quant(0), site.quant(1), site.quant(-1))
+
+
+def _plane_kernel(dsp: bool, ties: bool) -> Kernel:
+    """The kernel for planes that look at the sign (`ties`), or for those that do not."""
+
+    def check(site: Site) -> str | None:
+        if dsp and "dsp" not in site.features:
+            return "the core has no DSP instructions"
+        refusal = _elementwise.guard("int8")(site)
+        if refusal is None:
+            refusal = _elementwise.rows_refusal(site)
+        if refusal is None:
+            plane = _plane_of(site)
+            if plane is None:
+                return "no plane agrees with the sums"
+            if (plane.rounding is not None) != ties:
+                return f"the plane has {'no ' if ties else ''}ties"
+        return refusal
+
+    def params(site: Site) -> Mapping[str, Param]:
+        plane = _plane_of(site)
+        assert plane is not None and isinstance(site.op, Sum)
+        low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
+        return {
+            **_elementwise.rows(site),
+            "a_multiplier": plane.a_multiplier,
+            "b_multiplier": plane.b_multiplier,
+            "addend": plane.addend,
+            "rounding": plane.rounding or 0,
+            "act_min": low,
+            "act_max": high,
+        }
+
+    symbol = f"sum_int8_plane{'_dsp' if dsp else ''}{'_ties' if ties else ''}"
+    return Kernel(
+        f"sm_{symbol}",
+        f"{symbol}.h",
+        guard=check,
+        params=params,
+        arguments=(0, 1),
+        struct="sm_plane_int8_params",
+        overlap=_elementwise.overlap,
+    )
