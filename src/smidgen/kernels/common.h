@@ -24,4 +24,10 @@
 #define SM_PART
 #endif
 
+/* How often the inner loops of the large kernels are written out: 2, 4 or 8 times. The generated
+ * source says so first, by what it was optimized for. */
+#ifndef SM_UNROLL
+#define SM_UNROLL 4
+#endif
+
 #endif

@@ -334,7 +334,7 @@ def compile(
     part = board if isinstance(board, Board) else load_board(board)
     prepared = graph.renamed(name) if name else graph
     arena = plan_arena(prepared, select_kernels(prepared, features=_features(part)))
-    source = emit(prepared, arena, __version__)
+    source = emit(prepared, arena, __version__, optimize)
     folder = write_project(source, out) if out is not None else None
     found = find_toolchain(toolchain, part.core) if toolchain else None
     return Firmware(
