@@ -144,6 +144,8 @@ class Conv2D(_conv.Convolution):
 
     def tflite_version(self, types: NodeTypes) -> int:
         x, w = _conv.image_and_weights(types.inputs)
+        if w.dtype == "int4":
+            return 7
         if x.shape[3] != w.shape[3]:
             return 6
         return {"int8": 3, "int16": 4}.get(types.dtype, 1)
@@ -164,6 +166,15 @@ class Conv2D(_conv.Convolution):
             guard=_conv.int8_guard,
             params=_int8_params,
             arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_conv_2d_int4",
+            "conv_2d_int4.h",
+            guard=_conv.int4_guard,
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_conv_2d_int8_params",
             overlap=_conv.window_overlap,
         ),
         Kernel(

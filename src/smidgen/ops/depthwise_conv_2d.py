@@ -80,11 +80,17 @@ class DepthwiseConv2D(_conv.Convolution):
     def tflite_write(self, types: NodeTypes) -> TfliteOp:
         x, w = _conv.image_and_weights(types.inputs)
         fields = {**self.fields(), "depth_multiplier": _depth_multiplier(x, w)}
-        return TfliteOp("DepthwiseConv2DOptions", fields, _conv.written(types))
+        operands: tuple[int | Array, ...] = _conv.written(types)
+        if len(operands) == 2:  # LiteRT with XNNPACK crashes without a bias
+            operands = (*operands, _conv.filler(types, w.shape[3]))
+        return TfliteOp("DepthwiseConv2DOptions", fields, operands)
 
     def tflite_version(self, types: NodeTypes) -> int:
         if types.dtype == "int8":
-            return 3
+            weights = types.inputs[1]
+            # Converters write 7 for int4, but LiteRT's reference kernels, which compute it, are
+            # registered for versions up to 6.
+            return 6 if weights is not None and weights.dtype == "int4" else 3
         return 2 if (self.dilation_h_factor, self.dilation_w_factor) != (1, 1) else 1
 
     kernels = (
@@ -94,6 +100,16 @@ class DepthwiseConv2D(_conv.Convolution):
             guard=_conv.int8_guard,
             params=_int8_params,
             arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_depthwise_conv_2d_int4",
+            "depthwise_conv_2d_int4.h",
+            guard=_conv.int4_guard,
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_depthwise_conv_2d_int8_params",
+            scratch=lambda site: site.input(1).size,
             overlap=_conv.window_overlap,
         ),
         Kernel(

@@ -112,6 +112,8 @@ class FullyConnected(_conv.Weighted):
         return TfliteOp("FullyConnectedOptions", fields, _conv.written(types))
 
     def tflite_version(self, types: NodeTypes) -> int:
+        if types.inputs[1] is not None and types.inputs[1].dtype == "int4":
+            return 10
         if len(_conv.written(types)) == 2:
             return 6
         if self.keep_num_dims:
@@ -141,6 +143,14 @@ class FullyConnected(_conv.Weighted):
             guard=_conv.int8_guard,
             params=_int8_params,
             arguments=(0,),
+        ),
+        Kernel(
+            "sm_fully_connected_int4",
+            "fully_connected_int4.h",
+            guard=_conv.int4_guard,
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_fully_connected_int8_params",
         ),
         Kernel(
             "sm_fully_connected_float32",

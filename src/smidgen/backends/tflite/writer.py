@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import GraphError, SmidgenError, UnsupportedModelError
-from smidgen.ir import Graph, Node, QuantParams, TensorType
+from smidgen.ir import Graph, Node, QuantParams, TensorType, pack_int4
 from smidgen.ops import NodeTypes, Op, Role
 from smidgen.schema import TABLES, BuiltinOperator, Record, encode
 from smidgen.schema import TensorType as FileType
@@ -137,7 +137,7 @@ class _Writer:
             raise UnsupportedModelError(
                 "a constant without elements has no form in .tflite", where=f"constant {name!r}"
             )
-        raw = _pack_int4(data) if type.dtype == "int4" else _little_endian(data)
+        raw = pack_int4(data).tobytes() if type.dtype == "int4" else _little_endian(data)
         key = (type, raw, self.names and name)
         if key not in self.constant_of:
             self.constant_of[key] = self.tensor(type, self.buffer(raw), name)
@@ -273,9 +273,3 @@ def _implied_biases(graph: Graph) -> frozenset[str]:
 
 def _little_endian(data: Array) -> bytes:
     return data.astype(data.dtype.newbyteorder("<"), copy=False).tobytes()
-
-
-def _pack_int4(data: Array) -> bytes:
-    """Return elements two to a byte, the first in the low half."""
-    nibbles = np.append(data.ravel(), np.zeros(data.size % 2, data.dtype)).view(np.uint8) & 0xF
-    return (nibbles[::2] | nibbles[1::2] << 4).tobytes()
