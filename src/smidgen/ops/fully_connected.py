@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from smidgen.numerics.requantize import quantize_multipliers
 from smidgen.ops import _conv, _pack
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp, Types
+from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, QuantRule, TfliteNode, TfliteOp, Types
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -78,6 +78,12 @@ class FullyConnected(_conv.Weighted):
         """One of each when there is one weight scale, otherwise one for each output."""
         scales = np.asarray(types.quant(1).scales, np.float64)
         return quantize_multipliers(types.scale(0) * scales / types.scale(-1))
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        w = types[1] if len(types) > 1 else None
+        rule = super().quant_rule(*types)
+        # TFLM refuses int4 weights with a scale for each channel here, and only here.
+        return replace(rule, weight_axis=None) if w is not None and w.dtype == "int4" else rule
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)

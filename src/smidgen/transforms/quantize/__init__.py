@@ -74,6 +74,7 @@ def quantize(
     if graph.is_quantized:
         raise RecipeError("the model is quantized already", hint="quantize the float model")
     graph = prepare(graph)
+    recipe = recipe.for_graph(graph)
     recipe.check(graph)
     arrays = _draw(graph, data, samples, seed)
     if recipe.equalize:
