@@ -29,7 +29,7 @@ BoardName = Annotated[
 ]
 Optimize = Annotated[str, typer.Option(help="speed, balanced or flash.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
-RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-entropy, int8-float-io, ...")]
+RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-float-io, int4, ...")]
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
 
@@ -126,7 +126,7 @@ def quantize(
     samples: Annotated[int, typer.Option(help="How many samples to calibrate on.", min=1)] = 1000,
     as_json: Json = False,
 ) -> None:
-    """Turn a float model into an int8 .tflite and say which layers lose most."""
+    """Turn a float model into an integer .tflite and say which layers lose most."""
     import dataclasses
 
     from smidgen import load, tables, write_tflite
