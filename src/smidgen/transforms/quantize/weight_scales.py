@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 # The last step is tried at these parts of the largest magnitude, then moved to where the squared
 # error has its minimum while every weight keeps its step.
-_PARTS = np.linspace(1.1, 0.25, 171)
+_PARTS = (1.0, *np.linspace(1.2, 0.25, 191))
 _MOVES = 3
 
 
