@@ -193,7 +193,8 @@ def compile(
 def run(
     model: Model,
     inputs: Annotated[
-        Path | None, typer.Option("--input", "-i", help="An .npy array (n, ...); zeros if none.")
+        Path | None,
+        typer.Option("--input", "-i", help="An .npy array (n, ...); a seeded one if none."),
     ] = None,
     on: Annotated[str, typer.Option(help="host, emulator or qemu.")] = "emulator",
     board: BoardName = DEFAULT_BOARD,
