@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _window
+from smidgen.ops import _conv, _depthwise, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
 
@@ -29,6 +29,30 @@ def _depth_multiplier(x: TensorType, w: TensorType) -> int:
 def _int8_params(site: Site) -> Mapping[str, Param]:
     multiplier = _depth_multiplier(site.input(0), site.input(1))
     return _conv.window_int8_params(site, depth_multiplier=multiplier)
+
+
+_TAPS_3X3 = [(0, 1), (1, 2)]
+
+
+def _3x3_params(site: Site) -> Mapping[str, Param]:
+    return _depthwise.params(site, _TAPS_3X3)
+
+
+def _3x3_scratch(site: Site) -> int:
+    return _depthwise.scratch(site, len(_TAPS_3X3))
+
+
+def _any_taps(site: Site) -> list[tuple[int, int]]:
+    along = _depthwise.tiling(site).along
+    return _depthwise.pairs_of_taps(along.kernel, along.words)
+
+
+def _any_params(site: Site) -> Mapping[str, Param]:
+    return _depthwise.params(site, _any_taps(site))
+
+
+def _any_scratch(site: Site) -> int:
+    return _depthwise.scratch(site, len(_any_taps(site)))
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -94,6 +118,28 @@ class DepthwiseConv2D(_conv.Convolution):
         return 2 if (self.dilation_h_factor, self.dilation_w_factor) != (1, 1) else 1
 
     kernels = (
+        Kernel(
+            "sm_depthwise_conv_2d_int8_3x3",
+            "depthwise_conv_2d_int8_3x3.h",
+            guard=_depthwise.guard_3x3,
+            params=_3x3_params,
+            arguments=(0,),
+            struct="sm_depthwise_dsp_params",
+            scratch=_3x3_scratch,
+            overlap=_depthwise.overlap,
+            in_place=_depthwise.in_place,
+        ),
+        Kernel(
+            "sm_depthwise_conv_2d_int8_dsp",
+            "depthwise_conv_2d_int8_dsp.h",
+            guard=_depthwise.guard,
+            params=_any_params,
+            arguments=(0,),
+            struct="sm_depthwise_dsp_params",
+            scratch=_any_scratch,
+            overlap=_depthwise.overlap,
+            in_place=_depthwise.in_place,
+        ),
         Kernel(
             "sm_depthwise_conv_2d_int8",
             "depthwise_conv_2d_int8.h",
