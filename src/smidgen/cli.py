@@ -157,6 +157,9 @@ def compile(
     ),
     board: BoardName = DEFAULT_BOARD,
     optimize: Optimize = "balanced",
+    flash: Annotated[
+        str | None, typer.Option(help="What speed may cost, such as 240KB; else all there is.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of the C functions.")] = None,
     exact_shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Fold dead channels first (exact).")
@@ -171,7 +174,7 @@ def compile(
     graph = load(model)
     if exact_shrink and graph.is_quantized:
         graph, _ = shrink_graph(graph)
-    firmware = compile_graph(graph, board, out, optimize=optimize, name=name)
+    firmware = compile_graph(graph, board, out, optimize=optimize, flash=flash, name=name)
     spare = firmware.fits()
     facts = {
         "out": str(out),
@@ -293,6 +296,21 @@ def report(
 
     write_report(read_record(results), out)
     _print(as_json, {"out": str(out)}, f"wrote {out}")
+
+
+@app.command(hidden=True)
+def calibrate(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write; else the one in use.")
+    ] = None,
+) -> None:
+    """Measure what the kernels cost, for `--optimize speed` to choose by. For contributors."""
+    from smidgen.backends.c.calibrate import calibrate as measure
+    from smidgen.backends.c.calibrate import to_toml
+    from smidgen.backends.c.costs import COSTS
+
+    fits = measure(_teller(False))
+    (out or COSTS).write_text(to_toml(fits), encoding="utf-8")
 
 
 @app.command()

@@ -108,7 +108,7 @@ def squeeze(
     say("shrink exactly")
     small, _ = shrink(integer)
     say("compile and link")
-    firmware = compile_firmware(small, board, optimize=optimize)
+    firmware = compile_firmware(small, board, optimize=optimize, flash=flash)
     tflite = write_tflite(small)
     say("run in the emulator")
     inputs = _samples(small, data)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
-from smidgen.errors import DataError, SmidgenError
+from smidgen.errors import DataError
 from smidgen.ir import Graph
+from smidgen.targets.board import parse_bytes as parse_bytes
 
 if TYPE_CHECKING:
     from smidgen.facts import ModelFacts
@@ -20,27 +20,6 @@ if TYPE_CHECKING:
     from smidgen.transforms.quantize import LayerError
 
 Array = np.ndarray[Any, Any]
-
-_UNITS = {"": 1, "B": 1, "KB": 1024, "K": 1024, "KIB": 1024, "MB": 1 << 20, "M": 1 << 20}
-
-
-def parse_bytes(text: str | None) -> int | None:
-    """A size such as 64KB (1 KB = 1,024 bytes), 1.5MB or 32768, in bytes.
-
-    Raises:
-        SmidgenError: if it is no size.
-
-    Example:
-        >>> parse_bytes("64KB")
-        65536
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    unit = _UNITS.get(found[2].upper()) if found else None
-    if found is None or unit is None:
-        raise SmidgenError(f"{text!r} is not a size", hint="write it as 65536, 64KB or 1MB")
-    return int(float(found[1]) * unit)
 
 
 def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array]:

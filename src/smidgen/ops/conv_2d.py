@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _paired, _window
+from smidgen.ops import _conv, _paired, _probe, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
+from smidgen.ops._sample import Sample
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
-
-    from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
 
@@ -97,6 +96,33 @@ def _paired_overlap(site: Site) -> Mapping[int, int]:
     return {0: _paired.block_lead(window, x, site.output, 2 * _pairs(site))}
 
 
+def _paired_work(site: Site) -> Mapping[str, float]:
+    _, kernel_h, kernel_w, in_c = site.input(1).shape
+    _, out_h, out_w, out_c = site.output.shape
+    pixels = out_h * out_w
+    blocks = -(-pixels // 2) * -(-out_c // 4)
+    exact = bool(_paired_params(site)["exact"])
+    return {
+        "call": 1,
+        "pixel": pixels,
+        "row": pixels * kernel_h,
+        "value": pixels * kernel_h * kernel_w * in_c,
+        "exact" if exact else "line": blocks,
+        "step": blocks * _paired_steps(site),
+    }
+
+
+def _paired_probes() -> Iterator[Sample]:
+    for point in (-128, 0):
+        for size, channels in ((7, 64), (12, 16), (4, 40)):
+            op = Conv2D(padding="SAME", fused_activation_function="RELU" if point else "NONE")
+            yield _probe.weighted(op, (1, size, size, channels), (channels, 1, 1, channels), point)
+            yield _probe.weighted(op, (1, size, size, channels), (24, 3, 3, channels), point)
+        strided = Conv2D(2, 2, "SAME", "NONE")
+        yield _probe.weighted(strided, (1, 24, 24, 3), (16, 3, 3, 3), point)
+        yield _probe.weighted(strided, (1, 16, 16, 16), (32, 3, 3, 16), point)
+
+
 def _float_params(site: Site) -> Mapping[str, Param]:
     return _conv.window_float_params(site, **_channels(site))
 
@@ -159,6 +185,8 @@ class Conv2D(_conv.Convolution):
             arguments=(0,),
             scratch=_paired_scratch,
             overlap=_paired_overlap,
+            work=_paired_work,
+            probes=_paired_probes,
         ),
         Kernel(
             "sm_conv_2d_int8",

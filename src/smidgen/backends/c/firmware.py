@@ -32,7 +32,7 @@ Array = np.ndarray[Any, Any]
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
-# What `optimize` means to the compiler. Kernels are shared functions but for "speed".
+# What `optimize` means to the compiler.
 OPTIMIZE: dict[str, tuple[str, tuple[str, ...]]] = {
     "speed": ("3", ()),
     "balanced": ("2", ()),
@@ -301,6 +301,7 @@ def compile(
     out: str | Path | None = None,
     *,
     optimize: str = "balanced",
+    flash: int | str | None = None,
     name: str | None = None,
     toolchain: str | None = None,
 ) -> Firmware:
@@ -310,7 +311,9 @@ def compile(
         graph: any graph whose every operator has a C kernel, int8 or float.
         board: a board's name (see `smidgen boards`), a path to a `.toml`, or a `Board`.
         out: the folder to write the sources into; None writes none.
-        optimize: "speed", "balanced" or "flash".
+        optimize: "speed", "balanced" or "flash". With "speed" larger kernels are chosen where they
+            save most cycles for their bytes, as long as code and constants, by estimate, fit.
+        flash: bytes they may take together, or text such as "240KB"; the board's flash by default.
         name: prefix of the C functions; made from the graph's name otherwise.
         toolchain: "gcc" or "zig" for measuring; by default what this machine has.
 
@@ -326,14 +329,22 @@ def compile(
         >>> fw.flash_bytes, fw.ram_bytes                                 # doctest: +SKIP
     """
     from smidgen import __version__
-    from smidgen.targets.board import Board, load_board
+    from smidgen.targets.board import Board, load_board, parse_bytes
     from smidgen.targets.toolchain import find_toolchain
 
     if optimize not in OPTIMIZE:
         raise SmidgenError(f"optimize={optimize!r}", hint=f"use one of {', '.join(OPTIMIZE)}")
     part = board if isinstance(board, Board) else load_board(board)
     prepared = graph.renamed(name) if name else graph
-    arena = plan_arena(prepared, select_kernels(prepared, features=_features(part)))
+    budget = parse_bytes(flash) if isinstance(flash, str) else flash
+    steps = select_kernels(
+        prepared,
+        features=features(part),
+        optimize=optimize,
+        flash=part.flash_bytes if budget is None else budget,
+        core=part.core,
+    )
+    arena = plan_arena(prepared, steps)
     source = emit(prepared, arena, __version__, optimize)
     folder = write_project(source, out) if out is not None else None
     found = find_toolchain(toolchain, part.core) if toolchain else None
@@ -342,6 +353,7 @@ def compile(
     )
 
 
-def _features(board: Board) -> list[str]:
+def features(board: Board) -> list[str]:
+    """What kernels may use on a board, as `Site.features` names it."""
     core = board.core_info
     return [name for name, has in (("dsp", core.dsp), ("mve", core.mve)) if has]
