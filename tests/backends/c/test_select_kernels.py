@@ -19,12 +19,12 @@ from smidgen.ops import Kernel, get_op
 from smidgen.ops.conv_2d import Conv2D
 
 
-def network(channels: list[int]) -> Graph:
+def network(channels: list[int], size: int = 4) -> Graph:
     """Pointwise convolutions one behind the other."""
     rng = np.random.default_rng(0)
     quant = QuantParams.per_tensor(0.1, 0)
     builder = GraphBuilder("network")
-    x = builder.input("x", TensorType((1, 4, 4, channels[0]), "int8", quant))
+    x = builder.input("x", TensorType((1, size, size, channels[0]), "int8", quant))
     for c_in, c_out in itertools.pairwise(channels):
         w = builder.constant(
             rng.integers(-127, 128, (c_out, 1, 1, c_in)).astype(np.int8),
@@ -148,7 +148,7 @@ def test_costs_in_use_cover_every_kernel_that_states_its_work() -> None:
 @pytest.mark.toolchain
 @pytest.mark.parametrize("board", ["nucleo-l4r5zi", "nucleo-h743zi2"])
 def test_estimates_are_close_to_what_the_emulator_counts(board: str) -> None:
-    graph = network([24, 48, 8])
+    graph = network([24, 48, 8], size=12)
     firmware = compile(graph, board, optimize="speed")
     costs = load_costs(firmware.board.core)
     runs = firmware.profile(random_inputs(graph, 1))
