@@ -13,8 +13,17 @@ REPO = Path(__file__).resolve().parent.parent
 ELSEWHERE = {
     "../CHANGELOG.md": "changelog.md",
     "../CONTRIBUTING.md": "contributing.md",
-    **{f"../benchmarks/{p.name}": f"figures/{p.name}" for p in REPO.glob("benchmarks/*.md")},
+    **{
+        f"../benchmarks/{p.name}": f"figures/{p.name}" for p in sorted(REPO.glob("benchmarks/*.md"))
+    },
 }
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Navigate to the figures, whichever there are."""
+    assert config.nav is not None
+    config.nav.append({"Figures": [page for page in ELSEWHERE.values() if "/" in page]})
+    return config
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -36,8 +36,7 @@ def test_every_page_is_in_the_navigation() -> None:
     nav = (REPO / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
     shown = set(re.findall(r": (\S+\.md)$", nav, re.MULTILINE))
     pages = {str(p.relative_to(REPO / "docs")) for p in (REPO / "docs").rglob("*.md")}
-    figures = {f"figures/{p.name}" for p in (REPO / "benchmarks").glob("*.md")}
-    assert shown == pages | figures | {"changelog.md", "contributing.md"}
+    assert shown == pages | {"changelog.md", "contributing.md"}  # docs/hooks.py adds the figures
 
 
 @pytest.mark.parametrize(
@@ -89,8 +88,11 @@ def test_extras_and_make_targets_exist() -> None:
 def test_the_exceptions_of_litert_are_those_of_the_tests() -> None:
     page = (REPO / "docs/verify.md").read_text(encoding="utf-8")
     table = page.split("| operator | LiteRT BUILTIN_REF |\n|---|---|\n")[1].split("\n\n")[0]
-    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == [op for op, _ in EXCEPTIONS]
-    assert {runtime for _, runtime in EXCEPTIONS} == {"BUILTIN_REF"}
+    assert re.findall(r"^\| (\w+) \|", table, re.MULTILINE) == [
+        op for op, runtime in EXCEPTIONS if runtime == "BUILTIN_REF"
+    ]
+    others = [cell for (_, runtime), cell in EXCEPTIONS.items() if runtime != "BUILTIN_REF"]
+    assert all((cell.lsb, cell.rounding) == (0, "double") for cell in others)
 
 
 def test_the_changelog_names_every_operator() -> None:
