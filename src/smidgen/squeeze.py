@@ -80,8 +80,9 @@ def squeeze(
         RecipeError: if a float model comes without data.
 
     Example:
-        >>> best = squeeze("resnet8.h5", data, "nucleo-l4r5zi", out="out/")   # doctest: +SKIP
-        >>> print(best.verdict)                                               # doctest: +SKIP
+        >>> best = squeeze("model.keras", data, "nucleo-l4r5zi", out="out/")
+        >>> print(best.verdict)
+        Fits ST NUCLEO-L4R5ZI: flash ... B to spare; RAM ... B to spare
     """
     start = time.monotonic()
     say = tell or (lambda line: None)

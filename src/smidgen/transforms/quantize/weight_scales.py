@@ -36,7 +36,7 @@ def least_squares_scales(
     Example:
         >>> one_outlier = np.array([[9.0] + [1.0, -1.0, 2.0, 3.0, -3.0] * 20])
         >>> least_squares_scales(one_outlier, [9 / 7], 0, 7).round(2).tolist()
-        [1.0]
+        [1.03]
     """
     rows = weights.reshape(1, -1) if axis is None else np.moveaxis(weights, axis, 0)
     rows = rows.reshape(len(rows), -1).astype(np.float64)
