@@ -13,6 +13,7 @@ from tests.conftest import REPO
 PAGES = sorted(
     [
         *(REPO / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+        REPO / "examples/README.md",
         *(REPO / "docs").rglob("*.md"),
     ]
 )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from tests.conftest import REPO
 from tests.docs.pages import PAGES, Block, blocks, commands, name
 
 EXECUTED = [
@@ -78,3 +80,22 @@ def test_the_pages_that_matter_have_code() -> None:
 def test_a_console_block_is_read_line_by_line() -> None:
     block = Block(1, "console", "", "$ one\n$ two\na\nb\n")
     assert commands(block) == [("one", ""), ("two", "a\nb\n")]
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize(
+    ("script", "arguments", "last"),
+    [
+        ("squeeze_keras.py", "model.keras samples.npz arduino-nano-33-ble", "Fits Arduino ..."),
+        ("tflite_to_firmware.py", "model.tflite nucleo-l4r5zi", "model agrees with ..."),
+    ],
+)
+def test_an_example_runs(script: str, arguments: str, last: str, folder: Path) -> None:
+    python, path = shlex.quote(sys.executable), shlex.quote(str(REPO / "examples" / script))
+    run(f"{python} {path} {arguments}", f"...\n{last}\n", script)
+
+
+def test_every_example_is_run_and_listed() -> None:
+    scripts = {path.name for path in (REPO / "examples").glob("*.py")}
+    assert scripts == {"squeeze_keras.py", "tflite_to_firmware.py"}
+    assert all(f"({script})" in (REPO / "examples/README.md").read_text() for script in scripts)
