@@ -2,8 +2,8 @@
 
     python examples/squeeze_keras.py model.keras samples.npz arduino-nano-33-ble
 
-`samples.npz` holds `x` and `y` to calibrate on, `x_test` and `y_test` to measure on. The recipe shows
-where rules of your own go; leave it out for the default.
+`samples.npz` holds `x` and `y` to calibrate on, `x_test` and `y_test` to measure on. The recipe
+shows where rules of your own go; leave it out for the default.
 """
 
 from __future__ import annotations
