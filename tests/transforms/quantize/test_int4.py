@@ -18,6 +18,7 @@ from smidgen.ops import get_op
 from smidgen.transforms.quantize.ends import first_layers, last_layers
 from smidgen.transforms.quantize.weight_scales import least_squares_scales
 from smidgen.verify.runtimes import run_tflite
+from tests.graphs import difference
 
 Array = np.ndarray[Any, Any]
 
@@ -138,15 +139,15 @@ def test_what_is_made_runs_everywhere_alike() -> None:
 def test_dead_channels_go_from_four_bits_too() -> None:
     graph = quantize(residual(), samples(), "int4")
     values = dict(graph.values)
-    weights, bias = graph.data("inner_w"), graph.data("inner_b")
+    weights, bias = graph.data("first_w"), graph.data("first_b")
     assert weights is not None and bias is not None
     weights, bias = weights.copy(), bias.copy()
     weights[[1, 4]] = 0
     bias[[1, 4]] = -(2**20)
-    for name, data in (("inner_w", weights), ("inner_b", bias)):
+    for name, data in (("first_w", weights), ("first_b", bias)):
         values[name] = dataclasses.replace(values[name], data=data)
     small, report = shrink(dataclasses.replace(graph, values=values))
     assert report.changes
-    assert small.type("inner_w").shape == (3, 3, 3, 9)
-    assert small.type("inner_w").dtype == small.type("depthwise_w").dtype == "int4"
-    assert read(write_tflite(small)).type(small.outputs[0]).shape == (1, 4)
+    for name, shape in (("inner_w", (5, 3, 3, 7)), ("short_w", (5, 1, 1, 7))):
+        assert (small.type(name).shape, small.type(name).dtype) == (shape, "int4")
+    assert difference(small, read(write_tflite(small))) == ""
