@@ -1,4 +1,7 @@
-"""Packing weights for kernels/gemm_int8_paired.h: two channels to a halfword, in reading order."""
+"""Packing weights for the kernels gemm_int8_paired.h and gemm_int4_paired.h, in reading order.
+
+A halfword holds a weight of two channels for one value, or of four channels if they are int4.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +22,7 @@ from smidgen.ops._window import Window
 Array = np.ndarray[Any, Any]
 
 _SUM_LIMIT = 1 << 23  # the second channel of a pair comes out of its sum in 24 bits
+_FOURTH_LIMIT = 1 << 19  # the fourth one of int4 weights in 20 bits
 _MAX_SHIFT = 22  # 2^shift times a zero point fits int32 with room to spare
 
 
@@ -104,6 +108,9 @@ def refusal(site: Site) -> str | None:
         return "a weight is -128"
     if (np.abs(constants.weights).sum(1) * 128 >= _SUM_LIMIT).any():
         return "a channel's weights sum up to more than 24 bits"
+    fourth = np.abs(constants.weights[3::4]).sum(1)
+    if site.input(1).dtype == "int4" and (fourth * 128 >= _FOURTH_LIMIT).any():
+        return "a fourth channel's weights sum up to more than 20 bits"
     return constants.refusal()
 
 
@@ -127,11 +134,12 @@ def _positions(rows: int, row: int) -> Array:
 
 @dataclass(frozen=True)
 class Packed:
-    """A layer as `sm_gemm_int8_paired` reads it.
+    """A layer as `sm_gemm_int8_paired` or `sm_gemm_int4_paired` reads it.
 
     Args:
         stream: int32 words.
         steps: steps of two values.
+        step_words: words of the stream for each.
         exact: whether sums are rounded twice as they are, rather than by a line.
         clamp: whether outputs must be limited to `bounds` afterwards.
         zero_point: of the output.
@@ -140,6 +148,7 @@ class Packed:
 
     stream: Array
     steps: int
+    step_words: int
     exact: bool
     clamp: bool
     zero_point: int
@@ -148,7 +157,23 @@ class Packed:
     @property
     def group_words(self) -> int:
         """Words of the stream for each group of four channels."""
-        return 2 * self.steps + (9 if self.exact else 8)
+        return self.step_words * self.steps + (9 if self.exact else 8)
+
+
+def _pairs(weights: Array) -> Array:
+    """A channel in the low byte, one in the high: (groups, 4, ...) to (groups, 2, ...)."""
+    packed: Array = 256 * weights[:, 1::2] + weights[:, ::2]
+    return packed
+
+
+def _fours(weights: Array) -> Array:
+    """A nibble for each of four channels: (groups, 4, ...) to (groups, 1, ...).
+
+    Order and offsets are those of `sm_gemm_int4_paired`.
+    """
+    a, b, c, d = (weights[:, i : i + 1] for i in range(4))
+    packed: Array = 4096 * d + 256 * (b + 8) + 16 * (c + 8) + (a + 8)
+    return packed
 
 
 def pack(site: Site, rows: int) -> Packed:
@@ -166,8 +191,9 @@ def pack(site: Site, rows: int) -> Packed:
     factors = np.pad(factors, ((0, empty), (0, 0)))
     # A column of zeros stands for the values that steps lack.
     padded = np.pad(constants.weights, ((0, empty), (0, 1)))
-    values = padded[:, _positions(rows, depth // rows)].reshape(groups, 2, 2, -1, 2)
-    halves = 256 * values[:, :, 1] + values[:, :, 0]  # (group, pair, step, value)
+    values = padded[:, _positions(rows, depth // rows)].reshape(groups, 4, -1, 2)
+    pack_halves = _fours if site.input(1).dtype == "int4" else _pairs
+    halves = pack_halves(values)  # (group, pair or all four, step, value)
     words = (halves[..., 1] << 16) + (halves[..., 0] & 0xFFFF)
     parts = [words.swapaxes(1, 2).reshape(groups, -1), factors.reshape(groups, 8)]
     if not line:
@@ -176,8 +202,9 @@ def pack(site: Site, rows: int) -> Packed:
     stream = np.concatenate(parts, 1).astype(np.uint32).view(np.int32).reshape(-1)
     low, high = constants.bounds
     clamp = low > -128 or high < 127
-    steps = words.shape[2]
-    return Packed(stream, steps, not line, clamp, constants.zero_point, constants.bounds)
+    _, step_words, steps = words.shape
+    bounds, point = constants.bounds, constants.zero_point
+    return Packed(stream, steps, step_words, not line, clamp, point, bounds)
 
 
 def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> int:

@@ -30,12 +30,17 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     return _conv.window_int8_params(site, **_channels(site))
 
 
+def _int8_paired_guard(site: Site) -> str | None:
+    return _conv.int8_guard(site) or _paired_guard(site)
+
+
+def _int4_paired_guard(site: Site) -> str | None:
+    return _conv.int4_guard(site) or _paired_guard(site)
+
+
 def _paired_guard(site: Site) -> str | None:
     if "dsp" not in site.features:
         return "the core has no DSP instructions"
-    reason = _conv.int8_guard(site)
-    if reason is not None:
-        return reason
     op, x, w = site.op, site.input(0).shape, site.input(1).shape
     assert isinstance(op, Conv2D)
     if x[3] != w[3]:
@@ -86,7 +91,8 @@ def _pairs(site: Site) -> int:
 
 def _paired_scratch(site: Site) -> int:
     _, kernel_h, kernel_w, in_c = site.input(1).shape
-    return 8 * _paired_steps(site) * _pairs(site) + kernel_h * kernel_w * in_c + 3
+    starts = 32 if site.input(1).dtype == "int4" else 0
+    return (8 * _paired_steps(site) + starts) * _pairs(site) + kernel_h * kernel_w * in_c + 3
 
 
 def _paired_overlap(site: Site) -> Mapping[int, int]:
@@ -180,7 +186,7 @@ class Conv2D(_conv.Convolution):
         Kernel(
             "sm_conv_2d_int8_paired",
             "conv_2d_int8_paired.h",
-            guard=_paired_guard,
+            guard=_int8_paired_guard,
             params=_paired_params,
             arguments=(0,),
             scratch=_paired_scratch,
@@ -195,6 +201,16 @@ class Conv2D(_conv.Convolution):
             params=_int8_params,
             arguments=(0,),
             overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_conv_2d_int4_paired",
+            "conv_2d_int4_paired.h",
+            guard=_int4_paired_guard,
+            params=_paired_params,
+            arguments=(0,),
+            struct="sm_conv_2d_int8_paired_params",
+            scratch=_paired_scratch,
+            overlap=_paired_overlap,
         ),
         Kernel(
             "sm_conv_2d_int4",
