@@ -124,6 +124,13 @@ def quantize(
     ),
     recipe: RecipeName = "int8",
     samples: Annotated[int, typer.Option(help="How many samples to calibrate on.", min=1)] = 1000,
+    float_io: Annotated[
+        bool, typer.Option("--float-io", help="Keep float32 inputs and outputs.")
+    ] = False,
+    delegates: Annotated[
+        bool,
+        typer.Option("--delegates", help="Add what LiteRT's delegates need (XNNPACK, GPU)."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
     """Turn a float model into an integer .tflite and say which layers lose most."""
@@ -136,9 +143,12 @@ def quantize(
     dataset = _dataset(data)
     if dataset is None:
         raise SmidgenError("no samples to calibrate on", hint="give --data samples.npz")
+    wanted = q.get_recipe(recipe)
+    if float_io:
+        wanted = dataclasses.replace(wanted, float_io=True)
     source = load(model)
-    graph = q.quantize(source, dataset, recipe, samples=samples)
-    size = len(write_tflite(graph, out))
+    graph = q.quantize(source, dataset, wanted, samples=samples)
+    size = len(write_tflite(graph, out, compact=not delegates))
     errors = q.layer_errors(q.prepare(source), graph, [to_model(source, dataset.x[:64])])
     facts = {
         "out": str(out),
@@ -211,7 +221,8 @@ def run(
 
     graph = load(model)
     arrays = tables.read_inputs(graph, inputs)
-    result = compile_graph(graph, board, optimize=optimize).run(arrays, on, profile=profile)
+    firmware = compile_graph(graph, board, optimize=optimize)
+    result = firmware.run(arrays, on, profile=profile)
     facts = {
         "on": result.on,
         "outputs": [o.tolist() for o in result.outputs],
@@ -219,9 +230,16 @@ def run(
         "cycles_estimated": result.cycles,
         "stack_bytes": result.stack_bytes,
         "layers": [
-            {"layer": s.layer, "instructions": s.instructions, "cycles_estimated": s.cycles}
+            {
+                "layer": s.layer,
+                "instructions": s.instructions,
+                "cycles_estimated": s.cycles,
+                "macs": s.macs,
+                "cycles_per_mac_estimated": s.cycles_per_mac,
+            }
             for s in result.steps
         ],
+        "cycles_per_mac_limit": firmware.board.core_info.cycles_per_mac,
     }
     _print(as_json, facts, tables.run(facts))
 

@@ -130,14 +130,36 @@ def run(facts: dict[str, Any]) -> list[Any]:
     """Outputs and cost."""
     parts: list[Any] = [f"output {i}: {o}" for i, o in enumerate(facts["outputs"])]
     if facts["layers"]:
-        rows = [(x["layer"], x["instructions"], x["cycles_estimated"]) for x in facts["layers"]]
-        parts.append(table("Layers", ("layer ", "instructions", "cycles (estimated)"), rows))
+        parts.append(profile(facts["layers"], facts["cycles_per_mac_limit"]))
     if facts["instructions"] is not None:
         parts.append(
             f"{facts['instructions']:,} instructions, {_cell(facts['cycles_estimated'])} cycles "
             f"(estimated), {facts['stack_bytes']:,} bytes of stack, on {facts['on']}"
         )
     return parts
+
+
+def profile(layers: Sequence[dict[str, Any]], limit: float | None) -> Table:
+    """What each layer costs and, beside each, the fewest cycles a MAC can take on the core."""
+    columns = ["layer ", "instructions", "cycles (estimated)", "MACs", "cycles/MAC (est.)"]
+    rows = []
+    for x in layers:
+        each = x["cycles_per_mac_estimated"]
+        shown = None if each is None else f"{each:.2f}"
+        rows.append(
+            [x["layer"], x["instructions"], x["cycles_estimated"], x["macs"] or None, shown]
+        )
+        if limit is not None:
+            rows[-1].append(None if each is None else f"{limit:g}")
+    cycles = [x["cycles_estimated"] for x in layers]
+    macs = sum(x["macs"] for x in layers)
+    total = sum(cycles) if None not in cycles else None
+    shown = f"{total / macs:.2f}" if total is not None and macs else None
+    rows.append(["all layers", sum(x["instructions"] for x in layers), total, macs or None, shown])
+    if limit is not None:
+        columns.append("at best")
+        rows[-1].append(None if shown is None else f"{limit:g}")
+    return table("Layers", columns, rows)
 
 
 def squeeze(result: Squeezed) -> list[Any]:

@@ -52,6 +52,7 @@ class Weighted(Op):
 
     accumulator: ClassVar[str]  # a dtype in which sums of int8 products are exact, and fast
     weight_axis: ClassVar[int]  # the weights' axis of output channels
+    per_channel: ClassVar[bool] = True  # whether scales of their own are worth their bytes
 
     fused_activation_function: str
 
@@ -92,7 +93,8 @@ class Weighted(Op):
         return _sum_range.value_range(sums, types, bias, lambda: self.factors(types), activation)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=self.weight_axis)
+        roles = (Role.ACTIVATION, Role.WEIGHT, Role.BIAS)
+        return QuantRule(roles, weight_axis=self.weight_axis, per_channel=self.per_channel)
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)

@@ -49,6 +49,9 @@ class FullyConnected(_conv.Weighted):
     name: ClassVar[str] = "FULLY_CONNECTED"
     accumulator: ClassVar[str] = "float64"  # matrix products of floats are the fast ones
     weight_axis: ClassVar[int] = 0
+    # A channel has few weights for the bytes of a scale, and channels differ less than those of
+    # convolutions, whose ranges batch norms have stretched.
+    per_channel: ClassVar[bool] = False
 
     fused_activation_function: str = "NONE"
     keep_num_dims: bool = False

@@ -354,3 +354,22 @@ def test_the_plan_is_in_the_metadata_by_tensor(shared: Path) -> None:
 def test_a_plan_that_does_not_fit_the_graph_is_refused(plan: dict[str, int], says: str) -> None:
     with pytest.raises(GraphError, match=says):
         write(twice_the_same(), offline_memory_plan=plan)
+
+
+COMPACT = {"ad01_int8": 2_700, "pretrainedResnet_quant": 5_800, "kws_ref_model_int8": 5_900}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("name", COMPACT)
+def test_a_compact_file_computes_the_same_bytes_everywhere(
+    name: str, shared: Path, tmp_path: Path
+) -> None:
+    path = shared / f"models/mlperf_tiny/{name}.tflite"
+    graph = read(path)
+    small = write(graph, compact=True)
+    assert len(small) - graph.constant_bytes <= COMPACT[name]
+    for runtime in ("tflm", "BUILTIN_REF"):
+        first, second = foreign.run(runtime, [path.read_bytes(), small], count=4)
+        assert first == second
+    (outputs,) = foreign.run("AUTO", [small], count=4)  # XNNPACK takes fewer layers, and it runs
+    assert len(outputs) == 4

@@ -23,6 +23,7 @@ from smidgen.ir import Graph, numpy_dtype
 
 if TYPE_CHECKING:
     from smidgen.backends.c.host import HostModel
+    from smidgen.ops import Op
     from smidgen.targets.board import Board
     from smidgen.targets.elf import Footprint
     from smidgen.targets.emulators import EmulatorRun, QemuEmulator, UnicornEmulator
@@ -49,6 +50,7 @@ class StepRun:
         value: name of the tensor it computed.
         instructions: exact.
         cycles: estimated.
+        macs: multiply-accumulates.
         tensor: what it computed.
     """
 
@@ -56,7 +58,13 @@ class StepRun:
     value: str
     instructions: int
     cycles: int | None
+    macs: int
     tensor: Array
+
+    @property
+    def cycles_per_mac(self) -> float | None:
+        """Estimated cycles for each multiply-accumulate; None where there are none."""
+        return self.cycles / self.macs if self.macs and self.cycles is not None else None
 
 
 @dataclass(frozen=True)
@@ -230,10 +238,17 @@ class Firmware:
         Raises:
             DataError: if the arrays do not fit.
             EmulatorError: if the firmware fails.
+            SmidgenError: if asked to profile on the host.
             ToolMissingError: if the emulator or a compiler is not installed.
         """
         arrays = check_inputs(self.graph, inputs)
         if on == "host":
+            if profile:
+                raise SmidgenError(
+                    "this machine's instructions say nothing about a chip's",
+                    where="profile",
+                    hint="run on the emulator",
+                )
             return Run(self.host.run(arrays), "host")
         if on not in ("emulator", "unicorn", "qemu"):
             raise SmidgenError(f"cannot run on {on!r}", hint="use emulator, qemu or host")
@@ -268,7 +283,9 @@ class Firmware:
             name = step.node.outputs[0]
             type = self.graph.type(name)
             tensor = np.frombuffer(count.tensor, numpy_dtype(type.dtype)).reshape(type.shape)
-            cost = (count.instructions, count.cycles_estimated)
+            op: Op = step.node.op  # type: ignore[assignment]
+            macs = op.macs(*self.graph.types(step.node.inputs))
+            cost = (count.instructions, count.cycles_estimated, macs)
             steps.append(StepRun(step.node.label, name, *cost, tensor))
         return tuple(steps)
 

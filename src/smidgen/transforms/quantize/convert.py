@@ -27,6 +27,8 @@ BIAS_LIMIT = 2**30
 # The product of two scales must be a float32 number, and not a denormal one.
 _SMALLEST_SCALE = 1.2e-38
 _NEGLIGIBLE = 1e-30
+# A channel whose largest weight takes fewer steps than this is hardly there any more.
+FEW_STEPS = 8
 
 
 def convert(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Graph:
@@ -69,6 +71,12 @@ def weight_params(weights: Array, axis: int | None, limit: int = 127) -> QuantPa
     if axis is None:
         return QuantParams.per_tensor(float(scales))
     return QuantParams.per_channel(np.atleast_1d(scales), axis)
+
+
+def _uneven(weights: Array, axis: int) -> bool:
+    """Whether one scale leaves the ordinary channel hardly any of its steps."""
+    largest = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)).max(axis=1)
+    return bool(np.median(largest) * 127 < FEW_STEPS * largest.max())
 
 
 class _Converter:
@@ -190,8 +198,8 @@ class _Converter:
         """Parameters that fit the weights and leave room for the bias of each channel."""
         data = self.graph.data(name)
         assert data is not None
-        per_channel = self.recipe.rule(node).weights == "per-channel"
-        params = weight_params(data, rule.weight_axis if per_channel else None, LIMITS[dtype])
+        axis = self._weight_axis(node, rule, data, dtype)
+        params = weight_params(data, axis, LIMITS[dtype])
         if dtype == "int4":
             scales = least_squares_scales(data, params.scales, params.axis, LIMITS[dtype])
             params = dataclasses.replace(params, scales=tuple(scales))
@@ -204,6 +212,14 @@ class _Converter:
         if params.axis is None:
             needed = needed.max(keepdims=True)
         return dataclasses.replace(params, scales=tuple(np.maximum(params.scales, needed)))
+
+    def _weight_axis(self, node: Node, rule: QuantRule, weights: Array, dtype: str) -> int | None:
+        """The axis with a scale for each channel; None for one scale."""
+        wanted, axis = self.recipe.rule(node).weights, rule.weight_axis
+        # With the few steps of int4 every channel needs its own.
+        if wanted == "auto" and axis is not None and dtype == "int8" and not rule.per_channel:
+            wanted = "per-channel" if _uneven(weights, axis) else "per-tensor"
+        return None if wanted == "per-tensor" else axis
 
     def _bias_params(self, node: Node, rule: QuantRule, weights: QuantParams) -> QuantParams:
         """A bias counts in the steps of the sums that it is added to."""

@@ -13,7 +13,7 @@ from smidgen.ops import all_ops
 from smidgen.transforms.quantize.ends import first_layers, last_layers
 from smidgen.transforms.quantize.observers import OBSERVERS
 
-GRANULARITIES = ("per-channel", "per-tensor")
+GRANULARITIES = ("auto", "per-channel", "per-tensor")
 DTYPES = ("int8", "float32")
 WEIGHT_DTYPES = ("int8", "int4")
 ENDS = {"<first>": first_layers, "<last>": last_layers}
@@ -31,7 +31,8 @@ class Rule:
         dtype: "int8", or "float32" to leave these nodes alone.
         observer: how the range of a result is found: "min-max", "percentile" (99.99 % of the
             values at each end), "mse" (least squared error) or "entropy" (least information lost).
-        weights: "per-channel" or "per-tensor" scales.
+        weights: "per-channel" or "per-tensor" scales, or "auto": a scale for each channel where
+            the operator gains by it or the channels differ a lot, one for all otherwise.
         weight_dtype: "int8", or "int4" where the operator can have such weights.
 
     Raises:
@@ -46,7 +47,7 @@ class Rule:
     operator: str = "*"
     dtype: str = "int8"
     observer: str = "mse"
-    weights: str = "per-channel"
+    weights: str = "auto"
     weight_dtype: str = "int8"
 
     def __post_init__(self) -> None:
@@ -140,6 +141,7 @@ PRESETS: dict[str, Recipe] = {
     "int8-mse": Recipe(_everything("mse")),
     "int8-entropy": Recipe(_everything("entropy")),
     "int8-equalized": Recipe(equalize=True),
+    "int8-per-channel": Recipe(_everything(weights="per-channel")),
     "int8-float-io": Recipe(float_io=True),
     "int4": Recipe((Rule(weight_dtype="int4"), Rule(scope="<first>"), Rule(scope="<last>"))),
 }
