@@ -103,7 +103,7 @@ def kernels(graph: Graph) -> set[str]:
 
 
 def portable(symbols: set[str]) -> bool:
-    return symbols == {"sm_conv_2d_int8"}
+    return "sm_conv_2d_int8_paired" not in symbols
 
 
 @pytest.mark.parametrize("seed", range(4))

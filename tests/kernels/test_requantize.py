@@ -16,17 +16,18 @@ pytestmark = pytest.mark.toolchain
 
 KERNELS = Path(smidgen.__file__).parent / "kernels"
 
-# Reads (acc, multiplier, shift) as int32 triples, writes what sm_requantize makes of each and,
-# clamped to int8, of it again.
+# Reads (acc, multiplier, shift) as int32 triples, writes what sm_requantize makes of each, the same
+# clamped to int8, and what sm_high_mul makes of multiplier and acc.
 HARNESS = """
 #include "requantize.h"
 #include <stdio.h>
 int main(void) {
   int32_t in[3];
   while (fread(in, sizeof in, 1, stdin) == 1) {
-    int32_t out[2];
+    int32_t out[3];
     out[0] = sm_requantize(in[0], in[1], in[2]);
     out[1] = sm_clamp(out[0], -128, 127);
+    out[2] = sm_high_mul(in[1], in[0]); /* softmax multiplies by negative numbers, too */
     if (fwrite(out, sizeof out, 1, stdout) != 1) return 1;
   }
   return 0;
@@ -59,16 +60,22 @@ def cases() -> np.ndarray:
 
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 @pytest.mark.parametrize("optimize", ["-O0", "-O2"])
-def test_requantize_header(compiler: str, optimize: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("long_multiply", [0, 1])
+def test_requantize_header(
+    compiler: str, optimize: str, long_multiply: int, tmp_path: Path
+) -> None:
     source, program = tmp_path / "harness.c", tmp_path / "harness"
     source.write_text(HARNESS)
     sanitize = ["-fsanitize=undefined", "-fno-sanitize-recover=all"]
-    command = [compiler, optimize, "-std=c99", *WARNINGS, *sanitize, f"-I{KERNELS}"]
+    define = f"-DSM_HAS_LONG_MULTIPLY={long_multiply}"
+    command = [compiler, optimize, "-std=c99", define, *WARNINGS, *sanitize, f"-I{KERNELS}"]
     subprocess.run([*command, str(source), "-o", str(program)], check=True)
     triples = cases()
     done = subprocess.run([str(program)], input=triples.tobytes(), capture_output=True, check=True)
     assert done.stderr == b""
-    got = np.frombuffer(done.stdout, np.int32).reshape(-1, 2)
+    got = np.frombuffer(done.stdout, np.int32).reshape(-1, 3)
     want = requantize(triples[:, 0], triples[:, 1], triples[:, 2])
     np.testing.assert_array_equal(got[:, 0], want)
     np.testing.assert_array_equal(got[:, 1], np.clip(want, -128, 127))
+    product = triples[:, 0].astype(np.int64) * triples[:, 1]
+    np.testing.assert_array_equal(got[:, 2], (product + 2**30) >> 31)

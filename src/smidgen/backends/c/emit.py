@@ -17,14 +17,13 @@ from smidgen.ops._kernel import Param
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 
-_UNROLL = {"speed": 8, "balanced": 4, "flash": 2}
-
 _C_TYPES = {
     "float32": "float",
     "int8": "int8_t",
     "uint8": "uint8_t",
     "int16": "int16_t",
     "int32": "int32_t",
+    "uint32": "uint32_t",
     "int64": "int64_t",
     "bool": "uint8_t",
 }
@@ -114,14 +113,13 @@ class Source:
     constant_bytes: int
 
 
-def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -> Source:
+def emit(graph: Graph, arena: Arena, version: str) -> Source:
     """Generate the C of a planned graph.
 
     Args:
         graph: the graph.
         arena: its planned arena.
         version: Smidgen's version, for the first line.
-        optimize: "speed", "balanced" or "flash": how far inner loops are unrolled.
 
     Returns:
         Header, source and the kernels they need.
@@ -147,7 +145,6 @@ def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -
     text = _SOURCE.format(
         version=version,
         name=name,
-        unroll=_UNROLL[optimize],
         includes="\n".join(f'#include "kernels/{s}"' for s in sources),
         constants="\n".join(constants.lines),
         params="\n".join(params),
@@ -308,7 +305,6 @@ _SOURCE = dedent(
     /* {name}: constant tables and the calls of one inference. Compiled by Smidgen {version}. */
     #include "{name}.h"
 
-    #define SM_UNROLL {unroll} /* how often the large kernels write out their inner loops */
     {includes}
 
     /* Define SM_CONST as an attribute to move the constants to a section of their own. */
