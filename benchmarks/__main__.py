@@ -7,6 +7,7 @@ import pkgutil
 import sys
 
 import benchmarks
+from docs import generate
 
 
 def main() -> None:
@@ -17,6 +18,7 @@ def main() -> None:
             raise SystemExit(f"no benchmark {name!r}; there are {', '.join(known)}")
         print(f"== {name}", flush=True)
         importlib.import_module(f"benchmarks.{name}").main()
+    generate.main()  # the README shows some of them
 
 
 if __name__ == "__main__":

@@ -122,6 +122,9 @@ def measure_bakenn(file: bytes, compiler: str, x: np.ndarray, folder: Path) -> M
     if "refused" in facts:
         return str(facts["refused"])
     harness = folder / "harness.c"
+    shim = folder / "include"  # CMSIS-NN includes math.h, uses nothing of it, and zig has none
+    shim.mkdir()
+    (shim / "math.h").touch()
     sizes = {key: facts[key] for key in ("input", "output")}
     pointer = "arena" if facts["arena"] else "0"
     harness.write_text(_HARNESS.format(arena=max(1, facts["arena"]), pointer=pointer, **sizes))
@@ -129,7 +132,7 @@ def measure_bakenn(file: bytes, compiler: str, x: np.ndarray, folder: Path) -> M
     def build(harness_kind: str) -> Path:
         return build_firmware(
             [*facts["sources"], harness],
-            facts["include_dirs"],
+            [*facts["include_dirs"], shim],
             folder / f"{harness_kind}.elf",
             CORE,
             toolchain=find_toolchain(compiler),

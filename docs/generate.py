@@ -2,20 +2,26 @@
 
     python -m docs.generate
 
-writes `docs/operators.md` and the table of results in `README.md`. A test says when they are
-stale.
+writes `docs/operators.md`, `docs/cli.md` and the table of results in `README.md`. A test says when
+they are stale.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
+from typing import Any
 
+import typer
+
+from smidgen.cli import app
 from smidgen.ops import Op, Unsupported, all_ops
 
 REPO = Path(__file__).resolve().parent.parent
 OPERATORS = REPO / "docs" / "operators.md"
+CLI = REPO / "docs" / "cli.md"
 README = REPO / "README.md"
 FIGURES = REPO / "benchmarks" / "firmware.md"
 
@@ -55,6 +61,41 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
+_CLI_HEAD = """\
+# Command line
+
+Made by `python -m docs.generate` from `src/smidgen/cli.py`; `smidgen COMMAND --help` says the same.
+
+Every command takes `--json`, which prints figures, and errors too, for programs to read. It exits
+with 0, with 1 when a check failed (does not fit, does not agree), or with 2 when the input was bad.
+Nothing is left half-written.
+"""
+
+
+def cli() -> str:
+    """The page of commands."""
+    group = typer.main.get_command(app)
+    commands = group.commands.items()  # type: ignore[attr-defined]
+    return _CLI_HEAD + "".join(_command(name, command) for name, command in commands)
+
+
+def _command(name: str, command: Any) -> str:
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option"]
+    usage = " ".join(["smidgen", name, *(a.name.upper() for a in arguments)])
+    rows = [f"| `{p.name.upper()}` | {_cell(p.help)} | |" for p in arguments]
+    rows += [_option(p) for p in options]
+    table = "\n".join(["| | | default |", "|---|---|---|", *rows])
+    return f"\n## {name}\n\n`{usage}`\n\n{_cell(inspect.cleandoc(command.help))}\n\n{table}\n"
+
+
+def _option(option: Any) -> str:
+    names = ", ".join(f"`{name}`" for name in (*option.opts, *option.secondary_opts))
+    default = option.default
+    shown = "" if default in (None, False) else option.opts[0] if default is True else default
+    return f"| {names} | {_cell(option.help)} | {f'`{shown}`' if shown else ''} |"
+
+
 def results(figures: str) -> str:
     """The README's table, from the figures that `python -m benchmarks firmware` keeps.
 
@@ -66,26 +107,31 @@ def results(figures: str) -> str:
     """
     exact, sizes = _tables(figures)
     different = {row["model"]: row for row in exact}
+    runs = re.search(r"over ([\d,]+) random.* over (\d+), every", figures)
+    assert runs, "benchmarks/firmware.md says how many inputs were compared"
     lines = [
-        "| model | code, bytes | RAM, bytes | instructions | output bytes unlike TFLM's |",
-        "|---|---|---|---|---|",
+        "| model | code, bytes | constants | RAM, bytes | instructions | outputs unlike TFLM's |",
+        "|---|---|---|---|---|---|",
     ]
     for row in sizes:
         name = row["model"]
         if name.endswith(" shrunk") and row["constants"] == _plain(sizes, name)["constants"]:
             continue  # nothing to fold in this model
-        code, ram, work = row["code"], row["RAM"], row["instructions"]
         code_share, code_of = row["of TFLM's"].split(" of ")
         ram_share, ram_of = row["of TFLM's 2"].split(" of ")
-        unlike = "none: `shrink` is exact"
+        unlike = "`shrink` is exact"
         if name in different:
             host, chip = different[name]["host"], different[name]["Cortex-M4"]
-            unlike = f"{host} in 1,000 runs, {chip} in 5 emulated ones"
-        lines.append(
-            f"| {name} | {code_of} → **{code}** ({code_share}) | {ram_of} → **{ram}** "
-            f"({ram_share}) | {work} ({row[_LAST_SHARE]}) | "
-            f"{unlike} |"
+            unlike = f"{host} bytes in {runs[1]} runs, {chip} in {runs[2]} emulated"
+        cells = (
+            name,
+            f"{code_of} → **{row['code']}** ({code_share})",
+            row["constants"],
+            f"{ram_of} → **{row['RAM']}** ({ram_share})",
+            f"{row['instructions']} ({row[_LAST_SHARE]})",
+            unlike,
         )
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -120,7 +166,7 @@ def readme() -> str:
 
 def main() -> None:
     """Write what is stale."""
-    for path, text in ((OPERATORS, operators()), (README, readme())):
+    for path, text in ((OPERATORS, operators()), (CLI, cli()), (README, readme())):
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(REPO)}")

@@ -23,6 +23,7 @@ _HOME: dict[str, str] = {
     "evaluate": "smidgen.evaluate",
     "load": "smidgen.frontends",
     "quantize": "smidgen.transforms.quantize",
+    "random_inputs": "smidgen.interpreter",
     "run": "smidgen.evaluate",
     "shrink": "smidgen.transforms.rewrites",
     "squeeze": "smidgen.squeeze",
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from smidgen.evaluate import run as run
     from smidgen.facts import describe as describe
     from smidgen.frontends import load as load
+    from smidgen.interpreter import random_inputs as random_inputs
     from smidgen.ir import Graph as Graph
     from smidgen.squeeze import squeeze as squeeze
     from smidgen.transforms.quantize import Recipe as Recipe

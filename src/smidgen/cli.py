@@ -29,7 +29,7 @@ BoardName = Annotated[
 ]
 Optimize = Annotated[str, typer.Option(help="speed, balanced or flash.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
-RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-entropy, int8-float-io, ...")]
+RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-float-io, int4, ...")]
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
 
@@ -124,9 +124,16 @@ def quantize(
     ),
     recipe: RecipeName = "int8",
     samples: Annotated[int, typer.Option(help="How many samples to calibrate on.", min=1)] = 1000,
+    float_io: Annotated[
+        bool, typer.Option("--float-io", help="Keep float32 inputs and outputs.")
+    ] = False,
+    delegates: Annotated[
+        bool,
+        typer.Option("--delegates", help="Add what LiteRT's delegates need (XNNPACK, GPU)."),
+    ] = False,
     as_json: Json = False,
 ) -> None:
-    """Turn a float model into an int8 .tflite and say which layers lose most."""
+    """Turn a float model into an integer .tflite and say which layers lose most."""
     import dataclasses
 
     from smidgen import load, tables, write_tflite
@@ -136,9 +143,12 @@ def quantize(
     dataset = _dataset(data)
     if dataset is None:
         raise SmidgenError("no samples to calibrate on", hint="give --data samples.npz")
+    wanted = q.get_recipe(recipe)
+    if float_io:
+        wanted = dataclasses.replace(wanted, float_io=True)
     source = load(model)
-    graph = q.quantize(source, dataset, recipe, samples=samples)
-    size = len(write_tflite(graph, out))
+    graph = q.quantize(source, dataset, wanted, samples=samples)
+    size = len(write_tflite(graph, out, compact=not delegates))
     errors = q.layer_errors(q.prepare(source), graph, [to_model(source, dataset.x[:64])])
     facts = {
         "out": str(out),
@@ -157,6 +167,9 @@ def compile(
     ),
     board: BoardName = DEFAULT_BOARD,
     optimize: Optimize = "balanced",
+    flash: Annotated[
+        str | None, typer.Option(help="What speed may cost, such as 240KB; else all there is.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of the C functions.")] = None,
     exact_shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Fold dead channels first (exact).")
@@ -171,7 +184,7 @@ def compile(
     graph = load(model)
     if exact_shrink and graph.is_quantized:
         graph, _ = shrink_graph(graph)
-    firmware = compile_graph(graph, board, out, optimize=optimize, name=name)
+    firmware = compile_graph(graph, board, out, optimize=optimize, flash=flash, name=name)
     spare = firmware.fits()
     facts = {
         "out": str(out),
@@ -193,7 +206,8 @@ def compile(
 def run(
     model: Model,
     inputs: Annotated[
-        Path | None, typer.Option("--input", "-i", help="An .npy array (n, ...); zeros if none.")
+        Path | None,
+        typer.Option("--input", "-i", help="An .npy array (n, ...); a seeded one if none."),
     ] = None,
     on: Annotated[str, typer.Option(help="host, emulator or qemu.")] = "emulator",
     board: BoardName = DEFAULT_BOARD,
@@ -207,7 +221,8 @@ def run(
 
     graph = load(model)
     arrays = tables.read_inputs(graph, inputs)
-    result = compile_graph(graph, board, optimize=optimize).run(arrays, on, profile=profile)
+    firmware = compile_graph(graph, board, optimize=optimize)
+    result = firmware.run(arrays, on, profile=profile)
     facts = {
         "on": result.on,
         "outputs": [o.tolist() for o in result.outputs],
@@ -215,9 +230,16 @@ def run(
         "cycles_estimated": result.cycles,
         "stack_bytes": result.stack_bytes,
         "layers": [
-            {"layer": s.layer, "instructions": s.instructions, "cycles_estimated": s.cycles}
+            {
+                "layer": s.layer,
+                "instructions": s.instructions,
+                "cycles_estimated": s.cycles,
+                "macs": s.macs,
+                "cycles_per_mac_estimated": s.cycles_per_mac,
+            }
             for s in result.steps
         ],
+        "cycles_per_mac_limit": firmware.board.core_info.cycles_per_mac,
     }
     _print(as_json, facts, tables.run(facts))
 
@@ -292,6 +314,21 @@ def report(
 
     write_report(read_record(results), out)
     _print(as_json, {"out": str(out)}, f"wrote {out}")
+
+
+@app.command(hidden=True)
+def calibrate(
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="The file to write; else the one in use.")
+    ] = None,
+) -> None:
+    """Measure what the kernels cost, for `--optimize speed` to choose by. For contributors."""
+    from smidgen.backends.c.calibrate import calibrate as measure
+    from smidgen.backends.c.calibrate import to_toml
+    from smidgen.backends.c.costs import COSTS
+
+    fits = measure(_teller(False))
+    (out or COSTS).write_text(to_toml(fits), encoding="utf-8")
 
 
 @app.command()

@@ -85,8 +85,8 @@ def batches(graph: Graph, count: int) -> list[slice]:
     """Slices of `count` samples, each small enough for its activations to stay in fast memory.
 
     Example:
-        >>> batches(graph, 100)                                # doctest: +SKIP
-        [slice(0, 64, None), slice(64, 100, None)]
+        >>> batches(model, 300)
+        [slice(0, 244, None), slice(244, 300, None)]
     """
     largest = max((v.type.size for v in graph.values.values() if not v.is_constant), default=1)
     size = max(1, min(256, _BATCH_ELEMENTS // max(1, largest)))
@@ -197,6 +197,10 @@ def random_inputs(graph: Graph, count: int, seed: int = 0) -> list[Array]:
 
     Returns:
         One array (count, ...) for each input of the graph, in its dtype.
+
+    Example:
+        >>> random_inputs(int8, 8)[0].shape
+        (8, 8, 8, 1)
     """
     rng = np.random.default_rng(seed)
     return [np.stack([_draw(rng, t, i)[0] for i in range(count)]) for t in graph.input_types]

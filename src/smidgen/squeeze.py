@@ -80,8 +80,9 @@ def squeeze(
         RecipeError: if a float model comes without data.
 
     Example:
-        >>> best = squeeze("resnet8.h5", data, "nucleo-l4r5zi", out="out/")   # doctest: +SKIP
-        >>> print(best.verdict)                                               # doctest: +SKIP
+        >>> best = squeeze("model.keras", data, "nucleo-l4r5zi", out="out/")
+        >>> print(best.verdict)
+        Fits ST NUCLEO-L4R5ZI: flash ... B to spare; RAM ... B to spare
     """
     start = time.monotonic()
     say = tell or (lambda line: None)
@@ -108,13 +109,13 @@ def squeeze(
     say("shrink exactly")
     small, _ = shrink(integer)
     say("compile and link")
-    firmware = compile_firmware(small, board, optimize=optimize)
-    tflite = write_tflite(small)
+    firmware = compile_firmware(small, board, optimize=optimize, flash=flash)
+    tflite = write_tflite(small, compact=True)
     say("run in the emulator")
     inputs = _samples(small, data)
     run = firmware.run([a[:1] for a in inputs], on="emulator", profile=True)
     say("compare with other runtimes")
-    verification = verify(small, inputs, firmware=firmware)
+    verification = verify(small, inputs, firmware=firmware, tflite=tflite)
     if data is not None and data.x_test is not None:
         say("measure before and after")
         before, after = evaluate(source, data), evaluate(small, data)

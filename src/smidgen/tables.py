@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
-from smidgen.errors import DataError, SmidgenError
+from smidgen.errors import DataError
 from smidgen.ir import Graph
+from smidgen.targets.board import parse_bytes as parse_bytes
 
 if TYPE_CHECKING:
     from smidgen.facts import ModelFacts
@@ -20,27 +20,6 @@ if TYPE_CHECKING:
     from smidgen.transforms.quantize import LayerError
 
 Array = np.ndarray[Any, Any]
-
-_UNITS = {"": 1, "B": 1, "KB": 1024, "K": 1024, "KIB": 1024, "MB": 1 << 20, "M": 1 << 20}
-
-
-def parse_bytes(text: str | None) -> int | None:
-    """A size such as 64KB (1 KB = 1,024 bytes), 1.5MB or 32768, in bytes.
-
-    Raises:
-        SmidgenError: if it is no size.
-
-    Example:
-        >>> parse_bytes("64KB")
-        65536
-    """
-    if text is None:
-        return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
-    unit = _UNITS.get(found[2].upper()) if found else None
-    if found is None or unit is None:
-        raise SmidgenError(f"{text!r} is not a size", hint="write it as 65536, 64KB or 1MB")
-    return int(float(found[1]) * unit)
 
 
 def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array]:
@@ -151,14 +130,36 @@ def run(facts: dict[str, Any]) -> list[Any]:
     """Outputs and cost."""
     parts: list[Any] = [f"output {i}: {o}" for i, o in enumerate(facts["outputs"])]
     if facts["layers"]:
-        rows = [(x["layer"], x["instructions"], x["cycles_estimated"]) for x in facts["layers"]]
-        parts.append(table("Layers", ("layer ", "instructions", "cycles (estimated)"), rows))
+        parts.append(profile(facts["layers"], facts["cycles_per_mac_limit"]))
     if facts["instructions"] is not None:
         parts.append(
             f"{facts['instructions']:,} instructions, {_cell(facts['cycles_estimated'])} cycles "
             f"(estimated), {facts['stack_bytes']:,} bytes of stack, on {facts['on']}"
         )
     return parts
+
+
+def profile(layers: Sequence[dict[str, Any]], limit: float | None) -> Table:
+    """What each layer costs and, beside each, the fewest cycles a MAC can take on the core."""
+    columns = ["layer ", "instructions", "cycles (estimated)", "MACs", "cycles/MAC (est.)"]
+    rows = []
+    for x in layers:
+        each = x["cycles_per_mac_estimated"]
+        shown = None if each is None else f"{each:.2f}"
+        rows.append(
+            [x["layer"], x["instructions"], x["cycles_estimated"], x["macs"] or None, shown]
+        )
+        if limit is not None:
+            rows[-1].append(None if each is None else f"{limit:g}")
+    cycles = [x["cycles_estimated"] for x in layers]
+    macs = sum(x["macs"] for x in layers)
+    total = sum(cycles) if None not in cycles else None
+    shown = f"{total / macs:.2f}" if total is not None and macs else None
+    rows.append(["all layers", sum(x["instructions"] for x in layers), total, macs or None, shown])
+    if limit is not None:
+        columns.append("at best")
+        rows[-1].append(None if shown is None else f"{limit:g}")
+    return table("Layers", columns, rows)
 
 
 def squeeze(result: Squeezed) -> list[Any]:

@@ -143,6 +143,25 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
         ModelFileError,
         "takes 6 bytes, its buffer has 12",
     ),
+    "four bits with a byte for each": (
+        change("tensors.1.type", FileType.INT4),
+        ModelFileError,
+        r"int4\[3, 1, 1, 2\] takes 3 bytes, its buffer has 6",
+    ),
+    "four bits without the last half byte": (
+        both(
+            change("tensors.1.type", FileType.INT4),
+            change("tensors.1.shape", [3, 3, 1, 1]),
+            change("buffers.1", {"data": [1, 2, 3, 4]}),
+        ),
+        ModelFileError,
+        r"int4\[3, 3, 1, 1\] takes 5 bytes, its buffer has 4",
+    ),
+    "an activation of four bits": (
+        change("tensors.0.type", FileType.INT4),
+        SmidgenError,
+        "input, weights and bias are int4, int8, int32",
+    ),
     "another shape than the operator computes": (
         change("tensors.3.shape", [1, 4, 4, 2]),
         ModelFileError,

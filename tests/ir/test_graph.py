@@ -53,6 +53,24 @@ def test_tensor_type_counts_bytes_of_int4_as_halves():
     assert TensorType((3, 3), "int16").bytes == 18
 
 
+def four_bits(*values: int) -> GraphBuilder:
+    b = GraphBuilder("four_bits")
+    b.constant(np.array(values, np.int8), name="c", quant=QuantParams.per_tensor(1), dtype="int4")
+    return b
+
+
+def test_int4_constants_are_printed_and_read_back():
+    graph = four_bits(-8, 7, 3).build(["c"])
+    assert "const c: int4[3] quant(1.0, 0) = " in to_text(graph)
+    assert difference(parse(to_text(graph), get_op), graph, names=True) == ""
+
+
+@pytest.mark.parametrize("value", [-9, 8])
+def test_verify_finds_an_int4_constant_of_more_bits(value):
+    with pytest.raises(GraphError, match=f"int4 but holds {value}"):
+        four_bits(0, value).build(["c"])
+
+
 def test_unknown_dtype_is_refused():
     with pytest.raises(ValueError, match="complex64"):
         TensorType((1,), "complex64")

@@ -1,4 +1,4 @@
-"""ADD and SUB on two full operands: on this machine, with and without DSP, and emulated."""
+"""ADD, SUB and MUL on two full operands: on this machine, with and without DSP, and emulated."""
 
 from __future__ import annotations
 
@@ -51,6 +51,16 @@ def draw_quants(rng: np.random.Generator) -> tuple[QuantParams, QuantParams, Qua
     return Q(a, points[0]), Q(b, points[1]), Q(out, points[2])
 
 
+def draw_product(rng: np.random.Generator) -> tuple[QuantParams, QuantParams, QuantParams]:
+    a, b, _ = draw_quants(rng)
+    return a, b, Q(float(a.scale * b.scale * rng.uniform(20, 300)), int(rng.integers(-128, 128)))
+
+
+def g_shapes(graph: Graph) -> Any:
+    """The shapes of a graph's operands, without their batch."""
+    return tuple(t.shape[1:] for t in graph.input_types)
+
+
 # Each is summed by the kernel that it names, on a core with DSP instructions or with any other.
 CASES: dict[str, tuple[str, tuple[QuantParams, QuantParams, QuantParams], str]] = {
     "plain": ("plane", (Q(0.02137, 3), Q(0.03451, -128), Q(0.04987, 0)), "NONE"),
@@ -97,6 +107,8 @@ def test_every_size_and_alignment() -> None:
         name, activation = ("ADD", "SUB")[n % 2], ("NONE", "RELU", "RELU6")[n % 3]
         graphs.append(binary(name, shapes, draw_quants(rng), activation))
     assert sum("plane" in kernel(g) for g in graphs) > 60
+    graphs += [binary("MUL", g_shapes(g), draw_product(rng), "RELU6") for g in graphs[::2]]
+    assert sum(kernel(g, "dsp") == "sm_mul_int8_dsp" for g in graphs) > 30
     for features in ([], ["dsp"]):
         batch = HostBatch(graphs, features=features)
         for i, graph in enumerate(graphs):
@@ -107,14 +119,39 @@ def test_every_size_and_alignment() -> None:
             np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0], f"{graph}")
 
 
+PRODUCTS: dict[str, tuple[tuple[QuantParams, QuantParams, QuantParams], str]] = {
+    "plain": ((Q(0.02137, 3), Q(0.03451, -128), Q(0.1487, 0)), "NONE"),
+    "ties": ((Q(0.5, 3), Q(0.25, -128), Q(16.0, 5)), "NONE"),
+    "relu6": ((Q(0.02137, 127), Q(0.03451, -128), Q(0.1487, -7)), "RELU6"),
+    "largest shift": ((Q(0.02137, 3), Q(0.03451, -128), Q(1000.0, 5)), "NONE"),
+    "smallest shift": ((Q(0.5, 3), Q(0.25, -128), Q(0.26, -128)), "RELU"),
+    "too large": ((Q(0.5, 3), Q(0.25, -128), Q(0.25, -128)), "NONE"),
+    "too small": ((Q(0.002, 3), Q(0.003, -128), Q(200.0, 1)), "NONE"),
+}
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize("case", PRODUCTS)
+def test_every_product(case: str, pool: RuntimePool) -> None:
+    graph = binary("MUL", ((1 << 16,), (1 << 16,)), *PRODUCTS[case])
+    x = [p.reshape(1, -1) for p in PAIRS]
+    assert kernel(graph) == "sm_mul_int8"
+    assert kernel(graph, "dsp") == "sm_mul_int8" + "_dsp" * (not case.startswith("too"))
+    (want,) = interpret(graph, x)
+    for features in ([], ["dsp"]):
+        np.testing.assert_array_equal(HostBatch([graph], features=features).run(0, x)[0], want)
+    np.testing.assert_array_equal(pool.run("tflm", write(graph), x).outputs[0], want)
+
+
 @pytest.mark.parametrize("features", [[], ["dsp"]])
 @pytest.mark.parametrize("shapes", [((3, 13), (3, 13)), ((2, 8), (8,))])
-@pytest.mark.parametrize("case", ["relu above -128", "eighths"])
+@pytest.mark.parametrize("case", ["relu above -128", "eighths", "product"])
 def test_no_byte_beyond_operands_and_output_is_touched(
     case: str, shapes: tuple[tuple[int, ...], ...], features: list[str], tmp_path: Path
 ) -> None:
     rng = np.random.default_rng(6)
-    graph = binary("ADD", shapes, *CASES[case][1:])  # type: ignore[arg-type]
+    name, drawn = ("MUL", PRODUCTS["relu6"]) if case == "product" else ("ADD", CASES[case][1:])
+    graph = binary(name, shapes, *drawn)  # type: ignore[arg-type]
     x = [rng.integers(-128, 128, t.shape).astype(np.int8) for t in graph.input_types]
     (want,) = interpret(graph, x)
     for got in run_sanitized(graph, x, tmp_path, features=features):
@@ -144,6 +181,13 @@ def test_on_emulated_cores(board: str, toolchain: str) -> None:
             ]
             types += [a, b]
             outputs.append(builder.add(get_op(name)(activation), operands, quant=out))
+    for i, ((a, b, out), activation) in enumerate(PRODUCTS.values()):
+        operands = [
+            builder.input(f"{n}MUL{i}", TensorType(shape, "int8", q))
+            for n, q in (("a", a), ("b", b))
+        ]
+        types += [a, b]
+        outputs.append(builder.add(get_op("MUL")(activation), operands, quant=out))
     graph = builder.build(outputs)
     x = [rng.integers(-128, 128, shape).astype(np.int8) for _ in types]
     run = compile(graph, board, toolchain=toolchain).run(x)

@@ -45,13 +45,23 @@ def check() -> Iterator[Check]:
         yield run
 
 
+LAYERS = [
+    (name, axis, granularity, dtype)
+    for name, axis in (("CONV_2D", 0), ("DEPTHWISE_CONV_2D", 3), ("FULLY_CONNECTED", 0))
+    for granularity in ("per tensor", "per channel")
+    for dtype in ("int8", "int4")
+    # TFLM refuses this one.
+    if (name, granularity, dtype) != ("FULLY_CONNECTED", "per channel", "int4")
+]
+
+
 def biases_near_ties(reals: Array) -> Array:
     """A bias for each factor that it brings to within a few units of half of an odd number."""
     halves = np.arange(len(reals)) % 250 - 125 + 0.5
     return (np.round(halves / reals) + np.arange(len(reals)) // 250 % 9 - 4).astype(np.int32)
 
 
-def weighted(name: str, w_scales: Array, axis: int) -> tuple[Graph, Array]:
+def weighted(name: str, w_scales: Array, axis: int, dtype: str) -> tuple[Graph, Array]:
     """A layer of one input channel whose outputs are its biases, requantized; and its factors."""
     count, x_scale, out_scale = 2250, 0.1, 3000.0
     per_tensor = len(w_scales) == 1
@@ -62,7 +72,7 @@ def weighted(name: str, w_scales: Array, axis: int) -> tuple[Graph, Array]:
     reals = x_quant.scale * np.asarray(quant.scales) / out_quant.scale
     products = np.float32(x_quant.scale * np.asarray(quant.scales))
     builder = GraphBuilder()
-    weights = builder.constant(np.ones(shape, np.int8), quant=quant)
+    weights = builder.constant(np.ones(shape, np.int8), quant=quant, dtype=dtype)
     bias_quant = Q(products[0]) if per_tensor else QuantParams.per_channel(products, 0)
     factors = np.broadcast_to(reals, (count,))
     bias = builder.constant(biases_near_ties(factors), quant=bias_quant)
@@ -70,14 +80,11 @@ def weighted(name: str, w_scales: Array, axis: int) -> tuple[Graph, Array]:
     return builder.build([out]), factors
 
 
-@pytest.mark.parametrize("granularity", ["per tensor", "per channel"])
-@pytest.mark.parametrize(
-    ("name", "axis"), [("CONV_2D", 0), ("DEPTHWISE_CONV_2D", 3), ("FULLY_CONNECTED", 0)]
-)
-def test_weighted_layers(check: Check, name: str, axis: int, granularity: str) -> None:
+@pytest.mark.parametrize(("name", "axis", "granularity", "dtype"), LAYERS)
+def test_weighted_layers(check: Check, name: str, axis: int, granularity: str, dtype: str) -> None:
     rng = np.random.default_rng(0)
     scales = rng.uniform(0.002, 0.004, 2250 if granularity == "per channel" else 1)
-    graph, reals = weighted(name, scales.astype(np.float32), axis)
+    graph, reals = weighted(name, scales.astype(np.float32), axis, dtype)
     got = check(graph, [np.full((1, *graph.input_types[0].shape[1:]), -7, np.int8)])
     bias = graph.data(graph.nodes[0].inputs[2] or "")
     assert bias is not None

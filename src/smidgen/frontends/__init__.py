@@ -34,7 +34,9 @@ def load(source: str | os.PathLike[str] | Any) -> Graph:
         UnsupportedModelError: if it holds something that Smidgen cannot express, by name.
 
     Example:
-        >>> model = load("resnet8.h5")                        # doctest: +SKIP
+        >>> model = load("model.keras")
+        >>> model.inputs
+        ('input_layer',)
     """
     if isinstance(source, Graph):
         return source

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
-from smidgen.ir import QuantParams, TensorType, numpy_dtype
+from smidgen.ir import QuantParams, TensorType, numpy_dtype, unpack_int4
 from smidgen.schema import Record
 from smidgen.schema import TensorType as FileType
 
@@ -113,7 +113,7 @@ class FileTensors:
                 hint=_DAMAGED,
             )
         if type.dtype == "int4":
-            return _unpack_int4(raw, type.size).reshape(type.shape)
+            return unpack_int4(raw, type.size).reshape(type.shape)
         dtype = numpy_dtype(type.dtype).newbyteorder("<")
         array: Array = raw.view(dtype).reshape(type.shape)
         return np.require(array, requirements="A")  # a copy only where a writer forgot to align
@@ -219,10 +219,3 @@ def _channel_axis(record: Record, shape: tuple[int, ...], where: str) -> int:
     raise ModelFileError(
         f"has {count} scales on axis {axis} of shape {list(shape)}", where=where, hint=_DAMAGED
     )
-
-
-def _unpack_int4(raw: Array, size: int) -> Array:
-    """Return elements that are stored two to a byte, the first in the low half, as int8."""
-    pairs = np.stack((raw << 4, raw), axis=-1).view(np.int8) >> 4
-    unpacked: Array = pairs.reshape(-1)[:size]
-    return unpacked

@@ -17,10 +17,11 @@ class GraphEditor:
     """Edits a copy of a graph; `finish()` drops what is unused, re-sorts and verifies.
 
     Example:
-        >>> edit = GraphEditor(graph)                       # doctest: +SKIP
-        >>> edit.replace_uses("relu_out", "conv_out")       # doctest: +SKIP
-        >>> edit.remove(relu_node)                          # doctest: +SKIP
-        >>> smaller = edit.finish()                         # doctest: +SKIP
+        >>> edit = GraphEditor(model)
+        >>> edit.replace_uses("re_lu_2", "conv2d_1")
+        >>> edit.remove(model.producers["re_lu_2"])
+        >>> len(model.nodes) - len(edit.finish().nodes)
+        1
     """
 
     def __init__(self, graph: Graph) -> None:

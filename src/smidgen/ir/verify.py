@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smidgen.errors import GraphError
 from smidgen.ir.graph import Graph, Node
+from smidgen.ir.int4 import INT4_MAX, INT4_MIN
 from smidgen.ir.types import numpy_dtype
 
 
@@ -29,6 +30,12 @@ def verify(graph: Graph) -> None:
                 raise GraphError(
                     f"constant {name!r} holds {value.data.dtype}, its type says {value.type.dtype}"
                 )
+            if value.type.dtype == "int4" and value.data.size:
+                low, high = int(value.data.min()), int(value.data.max())
+                if low < INT4_MIN or high > INT4_MAX:
+                    raise GraphError(
+                        f"constant {name!r} is int4 but holds {low if low < INT4_MIN else high}"
+                    )
             defined.add(name)
         _check_channels(graph, name)
     for name in graph.inputs:

@@ -7,10 +7,11 @@
 #include <string.h>
 
 /* Kernels are functions in headers. By default each is compiled once and its layers share it;
- * define SM_KERNEL as `static inline` to let the compiler make a copy for each layer. */
+ * define SM_KERNEL as `static inline` to let the compiler make a copy for each layer. Kernels that
+ * build on others include their headers; what is not called is left out. */
 #ifndef SM_KERNEL
 #if defined(__GNUC__)
-#define SM_KERNEL static __attribute__((noinline))
+#define SM_KERNEL static __attribute__((noinline, unused))
 #else
 #define SM_KERNEL static
 #endif
@@ -22,6 +23,12 @@
 #define SM_PART __attribute__((noinline, unused))
 #else
 #define SM_PART
+#endif
+
+/* How often the inner loops of the large kernels are written out: 2, 4 or 8 times. The generated
+ * source says so first, by what it was optimized for. */
+#ifndef SM_UNROLL
+#define SM_UNROLL 4
 #endif
 
 #endif

@@ -75,14 +75,16 @@ SM_DSP void sm_fc_step(sm_fc_sums *sums, const int8_t **in, const int32_t **w) {
 #endif
 }
 
-/* The inputs after the last 32, which a row has if it does not come out even. */
+/* The inputs behind those of the unrolled loop. */
 SM_DSP void sm_fc_rest(sm_fc_sums *sums, const int8_t *in, const int32_t **w, int32_t count) {
   for (; count >= 4; count -= 4) {
     sm_fc_step(sums, &in, w);
   }
   if (count > 0) {
     uint32_t x = 0;
-    memcpy(&x, in, (size_t)count);
+    do {
+      x = x << 8 | (uint8_t)in[--count];
+    } while (count);
     sm_fc_add(sums, x, *w);
     *w += 4;
   }
@@ -91,7 +93,7 @@ SM_DSP void sm_fc_rest(sm_fc_sums *sums, const int8_t *in, const int32_t **w, in
 /* All rows. scale: of all outputs, or NULL where each has its own. */
 SM_DSP void sm_fully_connected_dsp(const sm_fully_connected_dsp_params *p, const int8_t *input,
                                    int8_t *output, const sm_scale_dsp *scale) {
-  const int32_t rest = p->in_c & 31;
+  const int32_t rest = p->in_c & (4 * SM_UNROLL - 1);
   int8_t *out = output;
   for (int32_t row = 0; row < p->rows; ++row, input += p->in_c) {
     const int8_t *const end = input + p->in_c - rest;
@@ -104,12 +106,16 @@ SM_DSP void sm_fully_connected_dsp(const sm_fully_connected_dsp_params *p, const
       for (const int8_t *in = input; in != end;) {
         sm_fc_step(&sums, &in, &w);
         sm_fc_step(&sums, &in, &w);
+#if SM_UNROLL > 2
+        sm_fc_step(&sums, &in, &w);
+        sm_fc_step(&sums, &in, &w);
+#endif
+#if SM_UNROLL > 4
         sm_fc_step(&sums, &in, &w);
         sm_fc_step(&sums, &in, &w);
         sm_fc_step(&sums, &in, &w);
         sm_fc_step(&sums, &in, &w);
-        sm_fc_step(&sums, &in, &w);
-        sm_fc_step(&sums, &in, &w);
+#endif
       }
       if (rest) {
         sm_fc_rest(&sums, end, &w, rest);

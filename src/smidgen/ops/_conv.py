@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from smidgen.ir import TensorType
+from smidgen.ir import TensorType, pack_int4
 from smidgen.numerics.requantize import quantize_multipliers, requantize
 from smidgen.ops import _sum_range
 from smidgen.ops._activation import (
@@ -37,7 +37,11 @@ from smidgen.ops._window import Window
 Array = np.ndarray[Any, Any]
 
 # Element types of input, weights and bias that a layer may have.
-DTYPES = (("float32", "float32", "float32"), ("int8", "int8", "int32"))
+DTYPES = (
+    ("float32", "float32", "float32"),
+    ("int8", "int8", "int32"),
+    ("int8", "int4", "int32"),
+)
 
 
 class Weighted(Op):
@@ -48,6 +52,7 @@ class Weighted(Op):
 
     accumulator: ClassVar[str]  # a dtype in which sums of int8 products are exact, and fast
     weight_axis: ClassVar[int]  # the weights' axis of output channels
+    per_channel: ClassVar[bool] = True  # whether scales of their own are worth their bytes
 
     fused_activation_function: str
 
@@ -88,7 +93,8 @@ class Weighted(Op):
         return _sum_range.value_range(sums, types, bias, lambda: self.factors(types), activation)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION, Role.WEIGHT, Role.BIAS), weight_axis=self.weight_axis)
+        roles = (Role.ACTIVATION, Role.WEIGHT, Role.BIAS)
+        return QuantRule(roles, weight_axis=self.weight_axis, per_channel=self.per_channel)
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
@@ -257,11 +263,14 @@ def multipliers(types: NodeTypes, channels: int) -> tuple[Array, Array]:
 
 
 def int8_params(site: Site) -> dict[str, Param]:
-    """The last fields of every int8 kernel with weights."""
+    """The last fields of every portable kernel that takes int8 and weights, int8 or int4."""
     assert isinstance(site.op, Weighted)
     multiplier, shift = site.op.factors(NodeTypes(site.inputs, site.outputs))
     low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
     bias = site.constants[2] if len(site.constants) > 2 else None
+    weights = site.constant(1)
+    if site.input(1).dtype == "int4":
+        weights = pack_int4(weights).view(np.int8)
     return {
         "input_offset": -site.quant(0).zero_point,
         "output_offset": site.quant(-1).zero_point,
@@ -270,7 +279,7 @@ def int8_params(site: Site) -> dict[str, Param]:
         "multiplier": multiplier.astype(np.int32),
         "shift": shift.astype(np.int8),
         "bias": None if bias is None else bias.astype(np.int32),
-        "weights": site.constant(1),
+        "weights": weights,
     }
 
 
@@ -285,6 +294,13 @@ def float_params(site: Site) -> dict[str, Param]:
 def int8_guard(site: Site) -> str | None:
     """Why the portable int8 kernels cannot compute this site, or None."""
     wanted = ("int8", "int8", "int8")
+    got = (site.dtype, site.input(1).dtype, site.output.dtype)
+    return _guard(site, wanted, got, "int32")
+
+
+def int4_guard(site: Site) -> str | None:
+    """Why the portable kernels with int4 weights cannot compute this site, or None."""
+    wanted = ("int8", "int4", "int8")
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
     return _guard(site, wanted, got, "int32")
 

@@ -79,7 +79,10 @@ def values(generator: np.random.Generator, type: TensorType) -> np.ndarray[Any, 
 def weighted(
     draw: st.DrawFn, op: Op, x_shape: tuple[int, ...], w_shape: tuple[int, ...], axis: int
 ) -> Sample:
-    """A sample of an operator with input, weights (channels on `axis`) and an optional bias."""
+    """A sample of an operator with input, weights (channels on `axis`) and an optional bias.
+
+    Weights of int8 layers are int8 or int4.
+    """
     generator, kind = draw(rng()), draw(dtype())
     channels = w_shape[axis]
     has_bias = draw(st.booleans())
@@ -96,7 +99,10 @@ def weighted(
     fan_in = max(1, int(np.prod(w_shape)) // channels)
     spread = generator.uniform(0.3, 3.0, count) * draw(st.sampled_from((0.1, 1.0, 1.0, 20.0)))
     scales = out_quant.scale / x_quant.scale / np.sqrt(fan_in) / 100 * spread
-    w = generator.integers(-127, 128, w_shape).astype(np.int8)
+    w_kind = draw(st.sampled_from(("int8", "int8", "int4")))
+    least, most = {"int8": (-127, 127), "int4": draw(st.sampled_from(((-7, 7), (-8, 7))))}[w_kind]
+    scales = scales * 127 / most
+    w = generator.integers(least, most, w_shape, endpoint=True).astype(np.int8)
     w_quant = QuantParams.per_channel(scales, axis) if per_channel else QuantParams.per_tensor(
         float(scales[0])
     )  # fmt: skip
@@ -106,10 +112,10 @@ def weighted(
         if per_channel
         else QuantParams.per_tensor(float(b_scales[0]))
     )
-    b = generator.integers(-(2**15), 2**15, channels).astype(np.int32)
+    b = (generator.integers(-(2**15), 2**15, channels) * most // 127).astype(np.int32)
     operands = [
         Operand(TensorType(x_shape, "int8", x_quant)),
-        Operand(TensorType(w_shape, "int8", w_quant), w),
+        Operand(TensorType(w_shape, w_kind, w_quant), w),
     ]
     operands += [Operand(TensorType((channels,), "int32", b_quant), b)] if has_bias else []
     return Sample(op, tuple(operands), (out_quant,))

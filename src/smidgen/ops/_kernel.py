@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,7 @@ from smidgen.ir import QuantParams, TensorType
 
 if TYPE_CHECKING:
     from smidgen.ops._op import Op
+    from smidgen.ops._sample import Sample
 
 # A field of a kernel's parameter struct: a number becomes a literal, an array a constant table
 # (the field is a pointer to it; equal tables are stored once), None a null pointer.
@@ -30,6 +31,7 @@ class Site:
         features: what the core can do, such as {"dsp"} or {"mve"}; empty for plain C, {"host"}
             for machines whose compilers vectorize loops.
         rounding: "double" (as TFLM) or "single".
+        optimize: what to prefer, "speed", "balanced" or "flash".
     """
 
     op: Op
@@ -38,6 +40,7 @@ class Site:
     constants: tuple[np.ndarray[Any, Any] | None, ...]
     features: frozenset[str] = field(default_factory=frozenset)
     rounding: str = "double"
+    optimize: str = "balanced"
 
     def input(self, i: int) -> TensorType:
         """Type of operand `i`, which must be present."""
@@ -84,6 +87,8 @@ def _not_in_place(site: Site) -> int | None:
 class Kernel:
     """One C function that can compute an operator; the first whose guard holds is taken.
 
+    With optimize "speed" a later one is taken if it is estimated to be faster, which needs `work`.
+
     The generated call is `symbol(&params, in0, in1, ..., out0, ..., scratch)`: a pointer to a
     constant parameter struct, the operands named by `arguments`, the outputs, and the scratch
     buffer if `scratch` was given.
@@ -105,6 +110,9 @@ class Kernel:
         alias: the output is the operand's own bytes: no call is made (RESHAPE).
         gather: all operands, constant ones too, are passed together as one array
             `const void *const inputs[]`, for operators that take any number (CONCATENATION).
+        work: how often the call does each of the things that take its time, by name, such as
+            {"call": 1, "step": 1000}. What one of each costs is measured by `smidgen calibrate`.
+        probes: layers that are measured for it; their work must differ in more than its size.
     """
 
     symbol: str
@@ -118,6 +126,8 @@ class Kernel:
     in_place: Callable[[Site], int | None] = _not_in_place
     alias: bool = False
     gather: bool = False
+    work: Callable[[Site], Mapping[str, float]] | None = None
+    probes: Callable[[], Iterable[Sample]] | None = None
 
     @property
     def struct_name(self) -> str:
@@ -127,3 +137,7 @@ class Kernel:
     def scratch_bytes(self, site: Site) -> int:
         """Bytes of scratch for this site, 0 when the kernel takes none."""
         return 0 if self.scratch is None else self.scratch(site)
+
+    def flash(self, site: Site) -> int:
+        """Bytes of the constant tables of this site."""
+        return sum(v.nbytes for v in self.params(site).values() if isinstance(v, np.ndarray))

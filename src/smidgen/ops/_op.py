@@ -108,6 +108,7 @@ class QuantRule:
     Args:
         roles: one for each input.
         weight_axis: the output-channel axis of the weight operand; None = per tensor only.
+        per_channel: whether a scale for each channel is worth its bytes, for ordinary weights.
         ties: groups of operands that must share scale and zero point.
         output: the fixed parameters that the runtime demands of output 0, if it does
             (SOFTMAX: 1/256 and -128), by integer dtype.
@@ -116,6 +117,7 @@ class QuantRule:
 
     roles: tuple[Role, ...]
     weight_axis: int | None = None
+    per_channel: bool = True
     ties: tuple[tuple[int, ...], ...] = ()
     output: Mapping[str, QuantParams] | None = None
     outputs: Role = Role.ACTIVATION

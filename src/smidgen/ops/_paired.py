@@ -1,4 +1,7 @@
-"""Packing weights for kernels/gemm_int8_paired.h: two channels to a halfword, in reading order."""
+"""Packing weights for the kernels gemm_int8_paired.h and gemm_int4_paired.h, in reading order.
+
+A halfword holds a weight of two channels for one value, or of four channels if they are int4.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +22,12 @@ from smidgen.ops._window import Window
 Array = np.ndarray[Any, Any]
 
 _SUM_LIMIT = 1 << 23  # the second channel of a pair comes out of its sum in 24 bits
+_FOURTH_LIMIT = 1 << 19  # the fourth one of int4 weights in 20 bits
 _MAX_SHIFT = 22  # 2^shift times a zero point fits int32 with room to spare
 
 
 @dataclass(frozen=True)
-class _Layer:
+class Layer:
     """What packing needs to know of a layer.
 
     Args:
@@ -44,13 +48,35 @@ class _Layer:
     zero_point: int
     bounds: tuple[int, int]
 
+    def refusal(self) -> str | None:
+        """Why the DSP kernels cannot requantize a channel, or None."""
+        if max(abs(int(self.low.min())), int(self.high.max())) >= 1 << 29:
+            return "a bias is over 29 bits"
+        if self.shift.min() < -_MAX_SHIFT or self.shift.max() > -1:
+            return f"a channel's shift is not 1 to {_MAX_SHIFT}"
+        return None
 
-def _layer(site: Site) -> _Layer:
+    def factors(self) -> tuple[Array, bool]:
+        """Addend and multiplier of each channel, int64 (channels, 2), and whether a line's.
+
+        A line's addend is for 256 times the accumulator, the other one for twice; both have the
+        bias in them, so that the kernel need only sum products.
+        """
+        lines = find_lines(
+            self.multiplier, self.shift, self.low, self.high, self.zero_point, self.bounds
+        )
+        if lines is None:
+            return np.stack([2 * self.bias, self.multiplier], 1), False
+        return np.stack([lines[0].astype(np.int64) + 256 * self.bias, lines[1]], 1), True
+
+
+def layer(site: Site) -> Layer:
+    """The constants of a node with int8 weights."""
     op = site.op
     assert isinstance(op, Weighted)
-    data = site.constant(1)
     channels = site.output.shape[-1]
-    weights = np.reshape(data, (channels, -1)).astype(np.int64)
+    data = np.moveaxis(site.constant(1), op.weight_axis, 0)
+    weights = data.reshape(channels, -1).astype(np.int64)
     bias = np.zeros(channels, np.int64)
     if len(site.constants) > 2 and site.constants[2] is not None:
         bias = bias + site.constants[2].reshape(-1)
@@ -63,7 +89,7 @@ def _layer(site: Site) -> _Layer:
     )
     ends = [requantize(acc, multiplier, shift, rounding="double") for acc in (low, high)]
     constant = (ends[0] == 0) & (ends[1] == 0)
-    return _Layer(
+    return Layer(
         weights,
         bias - zero_point * weights.sum(1),
         low,
@@ -77,16 +103,15 @@ def _layer(site: Site) -> _Layer:
 
 def refusal(site: Site) -> str | None:
     """Why the weights cannot be packed in pairs, or None."""
-    layer = _layer(site)
-    if layer.weights.min() < -127:
+    constants = layer(site)
+    if constants.weights.min() < -127:
         return "a weight is -128"
-    if (np.abs(layer.weights).sum(1) * 128 >= _SUM_LIMIT).any():
+    if (np.abs(constants.weights).sum(1) * 128 >= _SUM_LIMIT).any():
         return "a channel's weights sum up to more than 24 bits"
-    if max(abs(int(layer.low.min())), int(layer.high.max())) >= 1 << 29:
-        return "a bias is over 29 bits"
-    if layer.shift.min() < -_MAX_SHIFT or layer.shift.max() > -1:
-        return f"a channel's shift is not 1 to {_MAX_SHIFT}"
-    return None
+    fourth = np.abs(constants.weights[3::4]).sum(1)
+    if site.input(1).dtype == "int4" and (fourth * 128 >= _FOURTH_LIMIT).any():
+        return "a fourth channel's weights sum up to more than 20 bits"
+    return constants.refusal()
 
 
 def step_count(rows: int, row: int) -> int:
@@ -109,11 +134,12 @@ def _positions(rows: int, row: int) -> Array:
 
 @dataclass(frozen=True)
 class Packed:
-    """A layer as `sm_gemm_int8_paired` reads it.
+    """A layer as `sm_gemm_int8_paired` or `sm_gemm_int4_paired` reads it.
 
     Args:
         stream: int32 words.
         steps: steps of two values.
+        step_words: words of the stream for each.
         exact: whether sums are rounded twice as they are, rather than by a line.
         clamp: whether outputs must be limited to `bounds` afterwards.
         zero_point: of the output.
@@ -122,6 +148,7 @@ class Packed:
 
     stream: Array
     steps: int
+    step_words: int
     exact: bool
     clamp: bool
     zero_point: int
@@ -130,7 +157,23 @@ class Packed:
     @property
     def group_words(self) -> int:
         """Words of the stream for each group of four channels."""
-        return 2 * self.steps + (9 if self.exact else 8)
+        return self.step_words * self.steps + (9 if self.exact else 8)
+
+
+def _pairs(weights: Array) -> Array:
+    """A channel in the low byte, one in the high: (groups, 4, ...) to (groups, 2, ...)."""
+    packed: Array = 256 * weights[:, 1::2] + weights[:, ::2]
+    return packed
+
+
+def _fours(weights: Array) -> Array:
+    """A nibble for each of four channels: (groups, 4, ...) to (groups, 1, ...).
+
+    Order and offsets are those of `sm_gemm_int4_paired`.
+    """
+    a, b, c, d = (weights[:, i : i + 1] for i in range(4))
+    packed: Array = 4096 * d + 256 * (b + 8) + 16 * (c + 8) + (a + 8)
+    return packed
 
 
 def pack(site: Site, rows: int) -> Packed:
@@ -140,33 +183,28 @@ def pack(site: Site, rows: int) -> Packed:
         site: the layer.
         rows: rows of its window, which `step_count` describes.
     """
-    layer = _layer(site)
-    channels, depth = layer.weights.shape
-    lines = find_lines(
-        layer.multiplier, layer.shift, layer.low, layer.high, layer.zero_point, layer.bounds
-    )
-    if lines is None:
-        factors = np.stack([2 * layer.bias, layer.multiplier], 1)
-    else:
-        # The line's addend is for the accumulator; the kernel's sum lacks the bias.
-        factors = np.stack([lines[0].astype(np.int64) + 256 * layer.bias, lines[1]], 1)
+    constants = layer(site)
+    channels, depth = constants.weights.shape
+    factors, line = constants.factors()
     groups = -(-channels // 4)
     empty = 4 * groups - channels
     factors = np.pad(factors, ((0, empty), (0, 0)))
     # A column of zeros stands for the values that steps lack.
-    padded = np.pad(layer.weights, ((0, empty), (0, 1)))
-    values = padded[:, _positions(rows, depth // rows)].reshape(groups, 2, 2, -1, 2)
-    halves = 256 * values[:, :, 1] + values[:, :, 0]  # (group, pair, step, value)
+    padded = np.pad(constants.weights, ((0, empty), (0, 1)))
+    values = padded[:, _positions(rows, depth // rows)].reshape(groups, 4, -1, 2)
+    pack_halves = _fours if site.input(1).dtype == "int4" else _pairs
+    halves = pack_halves(values)  # (group, pair or all four, step, value)
     words = (halves[..., 1] << 16) + (halves[..., 0] & 0xFFFF)
     parts = [words.swapaxes(1, 2).reshape(groups, -1), factors.reshape(groups, 8)]
-    if lines is None:
-        shifts = np.pad(-layer.shift - 1, (0, empty)).reshape(groups, 4)
+    if not line:
+        shifts = np.pad(-constants.shift - 1, (0, empty)).reshape(groups, 4)
         parts.append((shifts << np.array([0, 8, 16, 24])).sum(1, keepdims=True))
     stream = np.concatenate(parts, 1).astype(np.uint32).view(np.int32).reshape(-1)
-    low, high = layer.bounds
+    low, high = constants.bounds
     clamp = low > -128 or high < 127
-    steps = words.shape[2]
-    return Packed(stream, steps, lines is None, clamp, layer.zero_point, layer.bounds)
+    _, step_words, steps = words.shape
+    bounds, point = constants.bounds, constants.zero_point
+    return Packed(stream, steps, step_words, not line, clamp, point, bounds)
 
 
 def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -31,7 +32,8 @@ from smidgen.ops._op import (
     Types,
     unsupported,
 )
-from smidgen.ops._unary import guard, only
+from smidgen.ops._unary import guard as dtype_guard
+from smidgen.ops._unary import only
 from smidgen.ops._window import PADDINGS, Window
 
 if TYPE_CHECKING:
@@ -133,18 +135,39 @@ class Pool(Op):
         return draw_sample()
 
 
-def kernels(symbol: str) -> tuple[Kernel, ...]:
-    """The int8 and the float32 kernel called `symbol`."""
+def kernels(symbol: str, most: int | None = None) -> tuple[Kernel, ...]:
+    """The int8 kernels, with DSP instructions and without, and the float32 kernel of `symbol`.
+
+    Args:
+        symbol: such as "sm_max_pool_2d".
+        most: the largest window of the kernel with DSP instructions, in positions.
+    """
+
+    def dsp_guard(site: Site) -> str | None:
+        assert isinstance(site.op, Pool)
+        if "dsp" not in site.features:
+            return "the core has no DSP instructions"
+        if site.output.shape[-1] < 4:
+            return "less than 4 channels"
+        if most is not None and math.prod(site.op.window.kernel) > most:
+            return f"a window of more than {most} positions"
+        return _guard("int8")(site)
+
+    variants = (
+        ("int8_dsp", "int8", dsp_guard, _int8_params),
+        ("int8", "int8", _guard("int8"), _int8_params),
+        ("float32", "float32", _guard("float32"), _float_params),
+    )
     return tuple(
         Kernel(
-            f"{symbol}_{dtype}",
-            f"{symbol.removeprefix('sm_')}_{dtype}.h",
-            guard=_guard(dtype),
+            f"{symbol}_{variant}",
+            f"{symbol.removeprefix('sm_')}_{variant}.h",
+            guard=guard,
             params=params,
             struct=f"sm_pool_2d_{dtype}_params",
             overlap=_overlap,
         )
-        for dtype, params in (("int8", _int8_params), ("float32", _float_params))
+        for variant, dtype, guard, params in variants
     )
 
 
@@ -175,6 +198,6 @@ def _guard(dtype: str) -> Callable[[Site], str | None]:
     def check(site: Site) -> str | None:
         if site.output.shape[0] != 1:
             return f"batch {site.output.shape[0]}; kernels run one sample at a time"
-        return guard(dtype)(site)
+        return dtype_guard(dtype)(site)
 
     return check

@@ -44,4 +44,4 @@ class AveragePool2D(_pool.Pool):
         bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
         return (np.clip(means, *bounds).astype(types.dtype),)
 
-    kernels = _pool.kernels("sm_average_pool_2d")
+    kernels = _pool.kernels("sm_average_pool_2d", most=256)  # sums in 16 bits

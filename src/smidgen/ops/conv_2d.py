@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _lanes, _paired, _window
+from smidgen.ops import _conv, _lanes, _paired, _probe, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
+from smidgen.ops._sample import Sample
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
-
-    from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
 
@@ -31,12 +30,17 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     return _conv.window_int8_params(site, **_channels(site))
 
 
+def _int8_paired_guard(site: Site) -> str | None:
+    return _conv.int8_guard(site) or _paired_guard(site)
+
+
+def _int4_paired_guard(site: Site) -> str | None:
+    return _conv.int4_guard(site) or _paired_guard(site)
+
+
 def _paired_guard(site: Site) -> str | None:
     if "dsp" not in site.features:
         return "the core has no DSP instructions"
-    reason = _conv.int8_guard(site)
-    if reason is not None:
-        return reason
     op, x, w = site.op, site.input(0).shape, site.input(1).shape
     assert isinstance(op, Conv2D)
     if x[3] != w[3]:
@@ -87,7 +91,8 @@ def _pairs(site: Site) -> int:
 
 def _paired_scratch(site: Site) -> int:
     _, kernel_h, kernel_w, in_c = site.input(1).shape
-    return 8 * _paired_steps(site) * _pairs(site) + kernel_h * kernel_w * in_c + 3
+    starts = 32 if site.input(1).dtype == "int4" else 0
+    return (8 * _paired_steps(site) + starts) * _pairs(site) + kernel_h * kernel_w * in_c + 3
 
 
 def _paired_overlap(site: Site) -> Mapping[int, int]:
@@ -95,6 +100,33 @@ def _paired_overlap(site: Site) -> Mapping[int, int]:
     assert isinstance(op, Conv2D)
     window = op.window(site.input(1).shape)
     return {0: _paired.block_lead(window, x, site.output, 2 * _pairs(site))}
+
+
+def _paired_work(site: Site) -> Mapping[str, float]:
+    _, kernel_h, kernel_w, in_c = site.input(1).shape
+    _, out_h, out_w, out_c = site.output.shape
+    pixels = out_h * out_w
+    blocks = -(-pixels // 2) * -(-out_c // 4)
+    exact = bool(_paired_params(site)["exact"])
+    return {
+        "call": 1,
+        "pixel": pixels,
+        "row": pixels * kernel_h,
+        "value": pixels * kernel_h * kernel_w * in_c,
+        "exact" if exact else "line": blocks,
+        "step": blocks * _paired_steps(site),
+    }
+
+
+def _paired_probes() -> Iterator[Sample]:
+    for point in (-128, 0):
+        for size, channels in ((7, 64), (12, 16), (4, 40)):
+            op = Conv2D(padding="SAME", fused_activation_function="RELU" if point else "NONE")
+            yield _probe.weighted(op, (1, size, size, channels), (channels, 1, 1, channels), point)
+            yield _probe.weighted(op, (1, size, size, channels), (24, 3, 3, channels), point)
+        strided = Conv2D(2, 2, "SAME", "NONE")
+        yield _probe.weighted(strided, (1, 24, 24, 3), (16, 3, 3, 3), point)
+        yield _probe.weighted(strided, (1, 16, 16, 16), (32, 3, 3, 16), point)
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -144,6 +176,8 @@ class Conv2D(_conv.Convolution):
 
     def tflite_version(self, types: NodeTypes) -> int:
         x, w = _conv.image_and_weights(types.inputs)
+        if w.dtype == "int4":
+            return 7
         if x.shape[3] != w.shape[3]:
             return 6
         return {"int8": 3, "int16": 4}.get(types.dtype, 1)
@@ -152,11 +186,13 @@ class Conv2D(_conv.Convolution):
         Kernel(
             "sm_conv_2d_int8_paired",
             "conv_2d_int8_paired.h",
-            guard=_paired_guard,
+            guard=_int8_paired_guard,
             params=_paired_params,
             arguments=(0,),
             scratch=_paired_scratch,
             overlap=_paired_overlap,
+            work=_paired_work,
+            probes=_paired_probes,
         ),
         Kernel(
             "sm_conv_2d_int8_lanes",
@@ -173,6 +209,25 @@ class Conv2D(_conv.Convolution):
             guard=_conv.int8_guard,
             params=_int8_params,
             arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_conv_2d_int4_paired",
+            "conv_2d_int4_paired.h",
+            guard=_int4_paired_guard,
+            params=_paired_params,
+            arguments=(0,),
+            struct="sm_conv_2d_int8_paired_params",
+            scratch=_paired_scratch,
+            overlap=_paired_overlap,
+        ),
+        Kernel(
+            "sm_conv_2d_int4",
+            "conv_2d_int4.h",
+            guard=_conv.int4_guard,
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_conv_2d_int8_params",
             overlap=_conv.window_overlap,
         ),
         Kernel(

@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _lanes, _window
+from smidgen.ops import _conv, _depthwise, _lanes, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
 
@@ -29,6 +29,30 @@ def _depth_multiplier(x: TensorType, w: TensorType) -> int:
 def _int8_params(site: Site) -> Mapping[str, Param]:
     multiplier = _depth_multiplier(site.input(0), site.input(1))
     return _conv.window_int8_params(site, depth_multiplier=multiplier)
+
+
+_TAPS_3X3 = [(0, 1), (1, 2)]
+
+
+def _3x3_params(site: Site) -> Mapping[str, Param]:
+    return _depthwise.params(site, _TAPS_3X3)
+
+
+def _3x3_scratch(site: Site) -> int:
+    return _depthwise.scratch(site, len(_TAPS_3X3))
+
+
+def _any_taps(site: Site) -> list[tuple[int, int]]:
+    along = _depthwise.tiling(site).along
+    return _depthwise.pairs_of_taps(along.kernel, along.words)
+
+
+def _any_params(site: Site) -> Mapping[str, Param]:
+    return _depthwise.params(site, _any_taps(site))
+
+
+def _any_scratch(site: Site) -> int:
+    return _depthwise.scratch(site, len(_any_taps(site)))
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -80,14 +104,42 @@ class DepthwiseConv2D(_conv.Convolution):
     def tflite_write(self, types: NodeTypes) -> TfliteOp:
         x, w = _conv.image_and_weights(types.inputs)
         fields = {**self.fields(), "depth_multiplier": _depth_multiplier(x, w)}
-        return TfliteOp("DepthwiseConv2DOptions", fields, _conv.written(types))
+        operands: tuple[int | Array, ...] = _conv.written(types)
+        if len(operands) == 2:  # LiteRT with XNNPACK crashes without a bias
+            operands = (*operands, _conv.filler(types, w.shape[3]))
+        return TfliteOp("DepthwiseConv2DOptions", fields, operands)
 
     def tflite_version(self, types: NodeTypes) -> int:
         if types.dtype == "int8":
-            return 3
+            weights = types.inputs[1]
+            # Converters write 7 for int4, but LiteRT's reference kernels, which compute it, are
+            # registered for versions up to 6.
+            return 6 if weights is not None and weights.dtype == "int4" else 3
         return 2 if (self.dilation_h_factor, self.dilation_w_factor) != (1, 1) else 1
 
     kernels = (
+        Kernel(
+            "sm_depthwise_conv_2d_int8_3x3",
+            "depthwise_conv_2d_int8_3x3.h",
+            guard=_depthwise.guard_3x3,
+            params=_3x3_params,
+            arguments=(0,),
+            struct="sm_depthwise_dsp_params",
+            scratch=_3x3_scratch,
+            overlap=_depthwise.overlap,
+            in_place=_depthwise.in_place,
+        ),
+        Kernel(
+            "sm_depthwise_conv_2d_int8_dsp",
+            "depthwise_conv_2d_int8_dsp.h",
+            guard=_depthwise.guard,
+            params=_any_params,
+            arguments=(0,),
+            struct="sm_depthwise_dsp_params",
+            scratch=_any_scratch,
+            overlap=_depthwise.overlap,
+            in_place=_depthwise.in_place,
+        ),
         Kernel(
             "sm_depthwise_conv_2d_int8_lanes",
             "depthwise_conv_2d_int8_lanes.h",
@@ -112,6 +164,16 @@ class DepthwiseConv2D(_conv.Convolution):
             guard=_conv.int8_guard,
             params=_int8_params,
             arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_depthwise_conv_2d_int4",
+            "depthwise_conv_2d_int4.h",
+            guard=_conv.int4_guard,
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_depthwise_conv_2d_int8_params",
+            scratch=lambda site: site.input(1).size,
             overlap=_conv.window_overlap,
         ),
         Kernel(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -14,7 +14,7 @@ from smidgen.numerics.requantize import quantize_multipliers
 from smidgen.ops import _conv, _lanes, _pack
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp, Types
+from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, QuantRule, TfliteNode, TfliteOp, Types
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -49,6 +49,9 @@ class FullyConnected(_conv.Weighted):
     name: ClassVar[str] = "FULLY_CONNECTED"
     accumulator: ClassVar[str] = "float64"  # matrix products of floats are the fast ones
     weight_axis: ClassVar[int] = 0
+    # A channel has few weights for the bytes of a scale, and channels differ less than those of
+    # convolutions, whose ranges batch norms have stretched.
+    per_channel: ClassVar[bool] = False
 
     fused_activation_function: str = "NONE"
     keep_num_dims: bool = False
@@ -78,6 +81,12 @@ class FullyConnected(_conv.Weighted):
         """One of each when there is one weight scale, otherwise one for each output."""
         scales = np.asarray(types.quant(1).scales, np.float64)
         return quantize_multipliers(types.scale(0) * scales / types.scale(-1))
+
+    def quant_rule(self, *types: TensorType | None) -> QuantRule:
+        w = types[1] if len(types) > 1 else None
+        rule = super().quant_rule(*types)
+        # TFLM refuses int4 weights with a scale for each channel here, and only here.
+        return replace(rule, weight_axis=None) if w is not None and w.dtype == "int4" else rule
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
@@ -112,6 +121,8 @@ class FullyConnected(_conv.Weighted):
         return TfliteOp("FullyConnectedOptions", fields, _conv.written(types))
 
     def tflite_version(self, types: NodeTypes) -> int:
+        if types.inputs[1] is not None and types.inputs[1].dtype == "int4":
+            return 10
         if len(_conv.written(types)) == 2:
             return 6
         if self.keep_num_dims:
@@ -148,6 +159,14 @@ class FullyConnected(_conv.Weighted):
             guard=_conv.int8_guard,
             params=_int8_params,
             arguments=(0,),
+        ),
+        Kernel(
+            "sm_fully_connected_int4",
+            "fully_connected_int4.h",
+            guard=_conv.int4_guard,
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_fully_connected_int8_params",
         ),
         Kernel(
             "sm_fully_connected_float32",

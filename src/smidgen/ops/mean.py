@@ -59,10 +59,10 @@ def _loops(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[Loop], l
     return loops
 
 
-def _loop_params(site: Site) -> dict[str, Param]:
+def _loop_params(site: Site) -> dict[str, int]:
     assert isinstance(site.op, Mean)
     shape = site.input(0).shape
-    fields: dict[str, Param] = {}
+    fields: dict[str, int] = {}
     for name, loops in zip(("keep", "reduce"), _loops(shape, site.op.axes_of(shape)), strict=True):
         padded = [(1, 0)] * (MAX_LOOPS - len(loops)) + loops
         for i, (size, stride) in enumerate(padded):
@@ -95,6 +95,17 @@ def _guard(dtype: str) -> Callable[[Site], str | None]:
         return guard(dtype)(site)
 
     return check
+
+
+def _dsp_guard(site: Site) -> str | None:
+    if "dsp" not in site.features:
+        return "the core has no DSP instructions"
+    refusal = _guard("int8")(site)
+    if refusal is None:
+        fields = _loop_params(site)
+        if fields["keep_stride1"] != 1 or fields["keep_size1"] < 4:
+            return "no four channels that stay are neighbours"
+    return refusal
 
 
 @dataclass(frozen=True)
@@ -191,6 +202,14 @@ class Mean(Op):
         return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
     kernels = (
+        Kernel(
+            "sm_mean_int8_dsp",
+            "mean_int8_dsp.h",
+            guard=_dsp_guard,
+            params=_int8_params,
+            struct="sm_mean_int8_params",
+            overlap=lambda site: {0: 0},
+        ),
         Kernel(
             "sm_mean_int8",
             "mean_int8.h",

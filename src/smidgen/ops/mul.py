@@ -11,17 +11,46 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multiplier, requantize
 from smidgen.ops import _elementwise, _range
-from smidgen.ops._kernel import Param, Site
+from smidgen.ops._activation import int_bounds
+from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import NodeTypes, Types
 
 Array = np.ndarray[Any, Any]
 
 # Products of centred int8 numbers take 16 bits: larger factors would push them out of 32.
 MAX_FACTOR = 2.0**14
+_DSP_MAX_SHIFT = 21  # see sm_requantize_dsp
 
 
 def _real_factor(types: NodeTypes) -> float:
     return types.scale(0) * types.scale(1) / types.scale(-1)
+
+
+def _dsp_guard(site: Site) -> str | None:
+    if "dsp" not in site.features:
+        return "the core has no DSP instructions"
+    refusal = _elementwise.guard("int8")(site) or _elementwise.rows_refusal(site)
+    if refusal is None:
+        shift = quantize_multiplier(_real_factor(NodeTypes(site.inputs, site.outputs)))[1]
+        if not 1 <= -shift <= _DSP_MAX_SHIFT:
+            return f"a shift that is not 1 to {_DSP_MAX_SHIFT}"
+    return refusal
+
+
+def _dsp_params(site: Site) -> Mapping[str, Param]:
+    assert isinstance(site.op, Mul)
+    multiplier, shift = quantize_multiplier(_real_factor(NodeTypes(site.inputs, site.outputs)))
+    low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
+    return {
+        **_elementwise.rows(site),
+        "a_offset": -site.quant(0).zero_point,
+        "b_offset": -site.quant(1).zero_point,
+        "multiplier": multiplier,
+        "shift": -shift,
+        "twice_offset": 2 * site.quant(-1).zero_point + 1,
+        "act_min": low,
+        "act_max": high,
+    }
 
 
 def _int8_params(site: Site) -> Mapping[str, Param]:
@@ -58,4 +87,14 @@ class Mul(_elementwise.Binary):
         return super().tflite_version(types)
 
     value_range = _range.corners
-    kernels = _elementwise.kernels("mul", _int8_params, "sm_mul_int8_params")
+    kernels = (
+        Kernel(
+            "sm_mul_int8_dsp",
+            "mul_int8_dsp.h",
+            guard=_dsp_guard,
+            params=_dsp_params,
+            arguments=(0, 1),
+            overlap=_elementwise.overlap,
+        ),
+        *_elementwise.kernels("mul", _int8_params, "sm_mul_int8_params"),
+    )

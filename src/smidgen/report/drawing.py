@@ -129,7 +129,7 @@ def arena(record: dict[str, Any]) -> str:
 
 
 def histogram(entry: dict[str, Any]) -> str:
-    """A weight tensor's values: int8 as bars, float as a line over them."""
+    """A weight tensor's values: integers as bars, float as a line over them."""
     width, height = 220, 90
     ints = entry["int8"]
     parts = []

@@ -88,14 +88,17 @@ def arena_record(arena: Arena) -> dict[str, Any]:
     }
 
 
+_RANGES = {"int8": (-128, 128), "int4": (-8, 8)}
+
+
 def _weights(original: Graph, integer: Graph) -> list[dict[str, Any]]:
-    """Histograms of each weight tensor, float before and as int8 now."""
+    """Histograms of each weight tensor, float before and integers now."""
     found = []
     for name, value in integer.values.items():
-        if value.data is None or value.type.dtype != "int8" or value.data.size < 16:
+        if value.data is None or value.type.dtype not in _RANGES or value.data.size < 16:
             continue
         before = original.values.get(name)
-        counts = np.histogram(value.data, BINS, (-128, 128))[0]
+        counts = np.histogram(value.data, BINS, _RANGES[value.type.dtype])[0]
         entry: dict[str, Any] = {
             "name": name,
             "elements": int(value.data.size),

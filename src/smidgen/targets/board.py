@@ -7,13 +7,14 @@ own works the same way.
 from __future__ import annotations
 
 import difflib
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smidgen.errors import BoardError
+from smidgen.errors import BoardError, SmidgenError
 from smidgen.targets.cores import Core, get_core
 from smidgen.targets.firmware import MemoryMap
 
@@ -24,6 +25,7 @@ else:
 
 _BOARDS_DIR = Path(__file__).parent / "boards"
 _FPUS = ("none", "single", "double")
+_UNITS = {"": 1, "B": 1, "KB": 1024, "K": 1024, "KIB": 1024, "MB": 1 << 20, "M": 1 << 20}
 
 
 @dataclass(frozen=True)
@@ -202,3 +204,22 @@ def _check_core(board: Board, where: str) -> None:
             where=where,
             hint='set core = "cortex-m3", or dsp = true',
         )
+
+
+def parse_bytes(text: str | None) -> int | None:
+    """A size such as 64KB (1 KB = 1,024 bytes), 1.5MB or 32768, in bytes.
+
+    Raises:
+        SmidgenError: if it is no size.
+
+    Example:
+        >>> parse_bytes("64KB")
+        65536
+    """
+    if text is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
+    unit = _UNITS.get(found[2].upper()) if found else None
+    if found is None or unit is None:
+        raise SmidgenError(f"{text!r} is not a size", hint="write it as 65536, 64KB or 1MB")
+    return int(float(found[1]) * unit)

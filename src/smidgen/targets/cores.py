@@ -46,6 +46,14 @@ class Core:
     unicorn_model: str | None
     qemu_machine: str | None
 
+    @property
+    def cycles_per_mac(self) -> float | None:
+        """The fewest cycles that an int8 multiply-accumulate can take; None where none is stated.
+
+        The DSP extension does two in one cycle (SMLAD), loads and the unpacking of bytes aside.
+        """
+        return 0.5 if self.dsp and not self.mve else None
+
 
 def _core(
     name: str,

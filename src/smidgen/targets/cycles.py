@@ -131,8 +131,11 @@ class CycleModel:
         ToolMissingError: capstone is not installed.
 
     Example:
-        >>> CycleModel(Image.load("kws.elf"), "cortex-m4").estimate(blocks)  # doctest: +SKIP
-        3100000
+        >>> image = Image.load(firmware.elf)
+        >>> entry = image.symbol("sm_invoke").address & ~1
+        >>> hundred = BlockCount(entry, size=4, executions=100, fallthroughs=100)
+        >>> CycleModel(image, "cortex-m4").estimate([hundred]) >= 100
+        True
     """
 
     def __init__(self, image: Image, core: str) -> None:

@@ -6,12 +6,8 @@ For this machine it is the system
 compiler, else zig again.
 
 Example:
-    >>> toolchain = find_toolchain()  # doctest: +SKIP
-    >>> toolchain.compile_and_link(
-    ...     sources=["model.c", "main.c"], include_dirs=["include"], out_elf="firmware.elf",
-    ...     core="cortex-m4", opt_level="2", defines=["NDEBUG"], linker_script="board.ld",
-    ... )  # doctest: +SKIP
-    PosixPath('firmware.elf')
+    >>> find_toolchain(core="cortex-m4").name in ("gcc", "zig")
+    True
 """
 
 from __future__ import annotations

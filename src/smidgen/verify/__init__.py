@@ -42,6 +42,7 @@ def verify(
     runtimes: Sequence[str] | None = None,
     board: str | Board | None = None,
     firmware: Firmware | None = None,
+    tflite: bytes | None = None,
     emulator_samples: int = EMULATOR_SAMPLES,
 ) -> Verification:
     """Run one model on many runtimes and compare every one with the integer reference.
@@ -56,6 +57,7 @@ def verify(
             all but QEMU by default.
         board: What to compile for when the emulator runs.
         firmware: The model compiled already; `board` is not needed then.
+        tflite: The model written already: the very file that foreign runtimes run.
         emulator_samples: The most samples that an emulator runs.
 
     Returns:
@@ -66,8 +68,8 @@ def verify(
         UnsupportedModelError: The reference itself cannot compute the model.
 
     Example:
-        >>> check = verify(int8, inputs)                 # doctest: +SKIP
-        >>> check.ok, check.rows[1].status               # doctest: +SKIP
+        >>> check = verify(int8, inputs)
+        >>> check.ok, check.rows[1].status
         (True, 'exact')
     """
     from smidgen.interpreter import check_inputs
@@ -80,11 +82,12 @@ def verify(
             hint=f"use some of {', '.join(RUNTIMES)}, qemu",
         )
     graph, file = _graph(model)
+    file = tflite or file
     arrays = [np.ascontiguousarray(a) for a in check_inputs(graph, inputs)]
     reference = _Reference(graph, arrays)
 
     @cache
-    def tflite() -> bytes:
+    def written() -> bytes:
         from smidgen.backends.tflite.writer import write
 
         return write(graph) if file is None else file
@@ -96,7 +99,7 @@ def verify(
 
         return firmware or compile_firmware(graph, board or DEFAULT_BOARD)
 
-    subject = Subject(graph, tflite, compiled)
+    subject = Subject(graph, written, compiled)
     with open_engines(subject, names, emulator_samples) as engines:
         rows = [reference.compare(engine, name) for name, engine in engines.items()]
     return Verification(graph.name, reference.samples, (reference.row(), *rows))

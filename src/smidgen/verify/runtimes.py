@@ -79,9 +79,10 @@ class RuntimePool:
         memory: Address space of each process, in bytes, where the system can limit it.
 
     Example:
-        >>> with RuntimePool() as pool:                                       # doctest: +SKIP
-        ...     for model, x in models:
-        ...         outputs = pool.run("tflm", model, [x]).outputs
+        >>> with RuntimePool() as pool:
+        ...     outputs = pool.run("tflm", Path("model.tflite").read_bytes(), inputs).outputs
+        >>> outputs[0].shape
+        (8, 10)
     """
 
     def __init__(self, *, timeout: float = TIMEOUT, memory: int = MEMORY) -> None:
@@ -177,7 +178,8 @@ def run_tflite(
     """Run n samples of one model in a process that is started for it; see `RuntimePool.run`.
 
     Example:
-        >>> run_tflite("tflm", model, [np.zeros((10, 49, 10, 1), np.int8)])   # doctest: +SKIP
+        >>> run_tflite("litert_ref", Path("model.tflite").read_bytes(), inputs).outputs[0].shape
+        (8, 10)
     """
     with RuntimePool(timeout=timeout) as pool:
         return pool.run(runtime, model, inputs, intermediates=intermediates)

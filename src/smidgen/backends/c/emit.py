@@ -17,6 +17,8 @@ from smidgen.ops._kernel import Param
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 
+_UNROLL = {"speed": 8, "balanced": 4, "flash": 2}
+
 _C_TYPES = {
     "float32": "float",
     "int8": "int8_t",
@@ -113,13 +115,14 @@ class Source:
     constant_bytes: int
 
 
-def emit(graph: Graph, arena: Arena, version: str) -> Source:
+def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -> Source:
     """Generate the C of a planned graph.
 
     Args:
         graph: the graph.
         arena: its planned arena.
         version: Smidgen's version, for the first line.
+        optimize: "speed", "balanced" or "flash": how far inner loops are unrolled.
 
     Returns:
         Header, source and the kernels they need.
@@ -145,6 +148,7 @@ def emit(graph: Graph, arena: Arena, version: str) -> Source:
     text = _SOURCE.format(
         version=version,
         name=name,
+        unroll=_UNROLL[optimize],
         includes="\n".join(f'#include "kernels/{s}"' for s in sources),
         constants="\n".join(constants.lines),
         params="\n".join(params),
@@ -305,6 +309,7 @@ _SOURCE = dedent(
     /* {name}: constant tables and the calls of one inference. Compiled by Smidgen {version}. */
     #include "{name}.h"
 
+    #define SM_UNROLL {unroll} /* how often the large kernels write out their inner loops */
     {includes}
 
     /* Define SM_CONST as an attribute to move the constants to a section of their own. */

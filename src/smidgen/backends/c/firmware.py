@@ -23,6 +23,7 @@ from smidgen.ir import Graph, numpy_dtype
 
 if TYPE_CHECKING:
     from smidgen.backends.c.host import HostModel
+    from smidgen.ops import Op
     from smidgen.targets.board import Board
     from smidgen.targets.elf import Footprint
     from smidgen.targets.emulators import EmulatorRun, QemuEmulator, UnicornEmulator
@@ -32,7 +33,7 @@ Array = np.ndarray[Any, Any]
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
-# What `optimize` means to the compiler. Kernels are shared functions but for "speed".
+# What `optimize` means to the compiler.
 OPTIMIZE: dict[str, tuple[str, tuple[str, ...]]] = {
     "speed": ("3", ()),
     "balanced": ("2", ()),
@@ -49,6 +50,7 @@ class StepRun:
         value: name of the tensor it computed.
         instructions: exact.
         cycles: estimated.
+        macs: multiply-accumulates.
         tensor: what it computed.
     """
 
@@ -56,7 +58,13 @@ class StepRun:
     value: str
     instructions: int
     cycles: int | None
+    macs: int
     tensor: Array
+
+    @property
+    def cycles_per_mac(self) -> float | None:
+        """Estimated cycles for each multiply-accumulate; None where there are none."""
+        return self.cycles / self.macs if self.macs and self.cycles is not None else None
 
 
 @dataclass(frozen=True)
@@ -230,10 +238,17 @@ class Firmware:
         Raises:
             DataError: if the arrays do not fit.
             EmulatorError: if the firmware fails.
+            SmidgenError: if asked to profile on the host.
             ToolMissingError: if the emulator or a compiler is not installed.
         """
         arrays = check_inputs(self.graph, inputs)
         if on == "host":
+            if profile:
+                raise SmidgenError(
+                    "this machine's instructions say nothing about a chip's",
+                    where="profile",
+                    hint="run on the emulator",
+                )
             return Run(self.host.run(arrays), "host")
         if on not in ("emulator", "unicorn", "qemu"):
             raise SmidgenError(f"cannot run on {on!r}", hint="use emulator, qemu or host")
@@ -268,7 +283,9 @@ class Firmware:
             name = step.node.outputs[0]
             type = self.graph.type(name)
             tensor = np.frombuffer(count.tensor, numpy_dtype(type.dtype)).reshape(type.shape)
-            cost = (count.instructions, count.cycles_estimated)
+            op: Op = step.node.op  # type: ignore[assignment]
+            macs = op.macs(*self.graph.types(step.node.inputs))
+            cost = (count.instructions, count.cycles_estimated, macs)
             steps.append(StepRun(step.node.label, name, *cost, tensor))
         return tuple(steps)
 
@@ -301,6 +318,7 @@ def compile(
     out: str | Path | None = None,
     *,
     optimize: str = "balanced",
+    flash: int | str | None = None,
     name: str | None = None,
     toolchain: str | None = None,
 ) -> Firmware:
@@ -310,7 +328,9 @@ def compile(
         graph: any graph whose every operator has a C kernel, int8 or float.
         board: a board's name (see `smidgen boards`), a path to a `.toml`, or a `Board`.
         out: the folder to write the sources into; None writes none.
-        optimize: "speed", "balanced" or "flash".
+        optimize: "speed", "balanced" or "flash". With "speed" larger kernels are chosen where they
+            save most cycles for their bytes, as long as code and constants, by estimate, fit.
+        flash: bytes they may take together, or text such as "240KB"; the board's flash by default.
         name: prefix of the C functions; made from the graph's name otherwise.
         toolchain: "gcc" or "zig" for measuring; by default what this machine has.
 
@@ -322,19 +342,28 @@ def compile(
         BoardError: if the board is unknown.
 
     Example:
-        >>> fw = compile(int8, board="nucleo-l4r5zi", out="firmware/")   # doctest: +SKIP
-        >>> fw.flash_bytes, fw.ram_bytes                                 # doctest: +SKIP
+        >>> fw = compile(int8, board="nucleo-l4r5zi", out="firmware/")
+        >>> fw.flash_bytes < 64 * 1024, fw.ram_bytes < 16 * 1024
+        (True, True)
     """
     from smidgen import __version__
-    from smidgen.targets.board import Board, load_board
+    from smidgen.targets.board import Board, load_board, parse_bytes
     from smidgen.targets.toolchain import find_toolchain
 
     if optimize not in OPTIMIZE:
         raise SmidgenError(f"optimize={optimize!r}", hint=f"use one of {', '.join(OPTIMIZE)}")
     part = board if isinstance(board, Board) else load_board(board)
     prepared = graph.renamed(name) if name else graph
-    arena = plan_arena(prepared, select_kernels(prepared, features=_features(part)))
-    source = emit(prepared, arena, __version__)
+    budget = parse_bytes(flash) if isinstance(flash, str) else flash
+    steps = select_kernels(
+        prepared,
+        features=features(part),
+        optimize=optimize,
+        flash=part.flash_bytes if budget is None else budget,
+        core=part.core,
+    )
+    arena = plan_arena(prepared, steps)
+    source = emit(prepared, arena, __version__, optimize)
     folder = write_project(source, out) if out is not None else None
     found = find_toolchain(toolchain, part.core) if toolchain else None
     return Firmware(
@@ -342,6 +371,7 @@ def compile(
     )
 
 
-def _features(board: Board) -> list[str]:
+def features(board: Board) -> list[str]:
+    """What kernels may use on a board, as `Site.features` names it."""
     core = board.core_info
     return [name for name, has in (("dsp", core.dsp), ("mve", core.mve)) if has]

@@ -84,7 +84,8 @@ class MemoryProblem:
         ...     (Buffer("x", 100, 0, 1), Buffer("y", 80, 0, 2), Buffer("z", 80, 1, 3)),
         ...     overlaps=(Overlap("y", "z"),),
         ... )
-        >>> plan_memory(problem).arena_bytes  # doctest: +SKIP
+        >>> from smidgen.backends.c.plan_memory import plan_memory
+        >>> plan_memory(problem).arena_bytes
         180
     """
 

@@ -1,11 +1,17 @@
-"""Choose a C kernel for every node: the first of the operator's kernels whose guard holds."""
+"""Choose a C kernel for every node: the first whose guard holds, or the one that is worth most.
+
+Operators list their kernels in the order that suits most devices. With optimize "speed" any other
+whose guard holds may replace it, if it is estimated to be faster: those that save most cycles for
+each byte of flash first, until the flash is used up.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from smidgen.backends.c.costs import Costs, load_costs
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import Graph, Node
 from smidgen.ops import Kernel, Site, Unsupported
@@ -24,7 +30,13 @@ class Step:
 
 
 def select_kernels(
-    graph: Graph, *, features: Iterable[str] = (), rounding: str = "double"
+    graph: Graph,
+    *,
+    features: Iterable[str] = (),
+    rounding: str = "double",
+    optimize: str = "balanced",
+    flash: int | None = None,
+    core: str = "cortex-m4",
 ) -> list[Step]:
     """The kernel of each node, in execution order.
 
@@ -32,6 +44,9 @@ def select_kernels(
         graph: the graph to compile.
         features: what the core has, such as "dsp".
         rounding: "double" (as TFLM) or "single".
+        optimize: "speed", "balanced" or "flash".
+        flash: bytes that code and constants may take together; matters for "speed" only.
+        core: whose measured costs count.
 
     Returns:
         One step for each node.
@@ -40,15 +55,19 @@ def select_kernels(
         UnsupportedModelError: naming the first node that no kernel can compute, and why each
             refuses it.
     """
-    return [
-        select_kernel(graph, node, features=features, rounding=rounding) for node in graph.nodes
-    ]
+    features = frozenset(features)
+    steps = [select_kernel(graph, node, features, rounding, optimize) for node in graph.nodes]
+    return _fastest(steps, load_costs(core), flash) if optimize == "speed" else steps
 
 
 def select_kernel(
-    graph: Graph, node: Node, *, features: Iterable[str] = (), rounding: str = "double"
+    graph: Graph,
+    node: Node,
+    features: frozenset[str] = frozenset(),
+    rounding: str = "double",
+    optimize: str = "balanced",
 ) -> Step:
-    """The kernel of one node; see `select_kernels`."""
+    """The first kernel that can compute one node; see `select_kernels`."""
     op: Op = node.op  # type: ignore[assignment]
     if isinstance(op.kernels, Unsupported):
         raise UnsupportedModelError(op.kernels.why, where=node.label)
@@ -57,8 +76,9 @@ def select_kernel(
         graph.types(node.inputs),
         tuple(graph.type(n) for n in node.outputs),
         tuple(graph.data(n) for n in node.inputs),
-        frozenset(features),
+        features,
         rounding,
+        optimize,
     )
     refusals = []
     for kernel in op.kernels:
@@ -69,3 +89,56 @@ def select_kernel(
     raise UnsupportedModelError(
         f"no C kernel computes it ({'; '.join(refusals)})", where=node.label
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Option:
+    """A kernel that could compute a step: estimated cycles, and bytes of its constants."""
+
+    kernel: Kernel
+    cycles: float
+    constants: int
+
+
+def _options(step: Step, costs: Costs) -> list[_Option]:
+    """The step's own kernel first, if its cost is known, and those that could take its place."""
+    assert not isinstance(step.site.op.kernels, Unsupported)
+    others = [k for k in step.site.op.kernels if k is not step.kernel]
+    known = [step.kernel, *(k for k in others if k.work and k.guard(step.site) is None)]
+    cycles = [costs.cycles(kernel, step.site) for kernel in known]
+    if cycles[0] is None or len(known) == 1:
+        return []
+    return [
+        _Option(kernel, estimate, kernel.flash(step.site))
+        for kernel, estimate in zip(known, cycles, strict=True)
+        if estimate is not None
+    ]
+
+
+def _fastest(steps: list[Step], costs: Costs, flash: int | None) -> list[Step]:
+    """Replace kernels by faster ones, most cycles saved for a byte first, as far as flash goes."""
+    options = {i: found for i, step in enumerate(steps) if (found := _options(step, costs))}
+    chosen = {i: found[0] for i, found in options.items()}
+    fixed = sum(s.kernel.flash(s.site) for i, s in enumerate(steps) if i not in chosen)
+    others = [s.kernel for i, s in enumerate(steps) if i not in chosen]
+
+    def total(chosen: dict[int, _Option]) -> int:
+        used = [*others, *(option.kernel for option in chosen.values())]
+        return fixed + sum(o.constants for o in chosen.values()) + costs.code(used)
+
+    while True:
+        size = total(chosen)
+        best, most = None, 0.0
+        for i, found in options.items():
+            for option in found:
+                bytes_more = total({**chosen, i: option}) - size
+                saved = chosen[i].cycles - option.cycles
+                value = saved / max(1, bytes_more)
+                if value > most and (flash is None or bytes_more <= max(0, flash - size)):
+                    best, most = (i, option), value
+        if best is None:
+            return [
+                replace(step, kernel=chosen[i].kernel) if i in chosen else step
+                for i, step in enumerate(steps)
+            ]
+        chosen[best[0]] = best[1]

@@ -23,7 +23,8 @@ def plan_for_tflm(graph: Graph) -> dict[str, int]:
         Byte offsets by value name, for `write_tflite(offline_memory_plan=...)`.
 
     Example:
-        >>> data = write_tflite(graph, offline_memory_plan=plan_for_tflm(graph))  # doctest: +SKIP
+        >>> from smidgen import write_tflite
+        >>> data = write_tflite(int8, offline_memory_plan=plan_for_tflm(int8))
     """
     start = dict.fromkeys(graph.inputs, 0)
     end = dict.fromkeys(graph.inputs, 1)

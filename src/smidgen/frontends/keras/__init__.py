@@ -46,9 +46,9 @@ def load_keras(path: str | Path) -> Graph:
         ToolMissingError: without h5py (extra `keras`).
 
     Example:
-        >>> graph = load_keras("resnet8.h5")              # doctest: +SKIP
-        >>> graph.type(graph.inputs[0]).shape             # doctest: +SKIP
-        (1, 32, 32, 3)
+        >>> graph = load_keras("model.keras")
+        >>> graph.type(graph.inputs[0]).shape
+        (1, 8, 8, 1)
     """
     path = Path(path)
     if importlib.util.find_spec("h5py") is None:

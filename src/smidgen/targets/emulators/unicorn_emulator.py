@@ -1,10 +1,12 @@
 """Runs firmware on an emulated Cortex-M0+, M3, M4, M7, M33 or 32-bit RISC-V by way of unicorn.
 
 Example:
-    >>> elf = build_firmware(sources, include_dirs, "kws.elf", "cortex-m4")  # doctest: +SKIP
-    >>> emulator = UnicornEmulator(elf, "cortex-m4")  # doctest: +SKIP
-    >>> run = emulator.invoke([input_array.tobytes()])  # doctest: +SKIP
-    >>> np.frombuffer(run.outputs[0], np.int8), run.instructions  # doctest: +SKIP
+    >>> emulator = UnicornEmulator(firmware.elf, "cortex-m4")
+    >>> run = emulator.invoke([inputs[0][0].tobytes()])
+    >>> np.frombuffer(run.outputs[0], np.int8).shape
+    (10,)
+    >>> run.instructions > run.cycles_estimated / 3
+    True
 """
 
 from __future__ import annotations

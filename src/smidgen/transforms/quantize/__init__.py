@@ -66,14 +66,17 @@ def quantize(
         DataError: if the samples do not fit the model.
 
     Example:
-        >>> int8 = quantize(model, data)                      # doctest: +SKIP
-        >>> head_in_float = Recipe((Rule(), Rule(scope="head*", dtype="float32")))
-        >>> mixed = quantize(model, data, head_in_float)      # doctest: +SKIP
+        >>> int8 = quantize(model, data)
+        >>> head_in_float = Recipe((Rule(), Rule(scope="dense*", dtype="float32")))
+        >>> mixed = quantize(model, data, head_in_float)
+        >>> int8.output_types[0].dtype, mixed.output_types[0].dtype
+        ('int8', 'float32')
     """
     recipe = get_recipe(recipe)
     if graph.is_quantized:
         raise RecipeError("the model is quantized already", hint="quantize the float model")
     graph = prepare(graph)
+    recipe = recipe.for_graph(graph)
     recipe.check(graph)
     arrays = _draw(graph, data, samples, seed)
     if recipe.equalize:

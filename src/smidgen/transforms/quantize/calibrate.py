@@ -40,8 +40,8 @@ def calibrate(
         DataError: if the samples do not fit the graph, or make an activation NaN or infinite.
 
     Example:
-        >>> calibrate(graph, [images], {"logits": "mse"})["logits"]       # doctest: +SKIP
-        (-11.25, 14.5)
+        >>> calibrate(model, [images], {"dense": "mse"})["re_lu"]
+        (0.0, ...)
     """
     wanted = observers or {}
     seen: dict[str, Extremes] = {}

@@ -9,20 +9,26 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import GraphError, RecipeError
-from smidgen.ir import Graph, GraphBuilder, Node, QuantParams, TensorType
+from smidgen.ir import Graph, GraphBuilder, Node, QuantParams, TensorType, numpy_dtype
 from smidgen.numerics.affine import quantize, round_half_away
 from smidgen.ops import QuantRule, Role, get_op
 from smidgen.transforms.quantize.observers import Range
 from smidgen.transforms.quantize.plan import plan, rule_of
+from smidgen.transforms.quantize.policy import weight_dtype
 from smidgen.transforms.quantize.recipe import Recipe
+from smidgen.transforms.quantize.weight_scales import least_squares_scales
 
 Array = np.ndarray[Any, Any]
 
+# Weights are symmetric: what the runtimes ask of int8, and converters do with int4 too.
+LIMITS = {"int8": 127, "int4": 7}
 # Accumulators are int32; a bias must leave room for the products.
 BIAS_LIMIT = 2**30
 # The product of two scales must be a float32 number, and not a denormal one.
 _SMALLEST_SCALE = 1.2e-38
 _NEGLIGIBLE = 1e-30
+# A channel whose largest weight takes fewer steps than this is hardly there any more.
+FEW_STEPS = 8
 
 
 def convert(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Graph:
@@ -44,12 +50,13 @@ def convert(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Graph:
     return _Converter(graph, ranges, recipe).run()
 
 
-def weight_params(weights: Array, axis: int | None) -> QuantParams:
-    """Symmetric int8 parameters: the largest magnitude (of each channel) becomes 127.
+def weight_params(weights: Array, axis: int | None, limit: int = 127) -> QuantParams:
+    """Symmetric parameters: the largest magnitude (of each channel) becomes `limit`.
 
     Args:
         weights: float32.
         axis: the channel axis; None gives one scale for the whole tensor.
+        limit: of the integers' magnitude.
 
     Example:
         >>> weight_params(np.array([[0.5, -127], [0, 254]]), 0).scales
@@ -59,11 +66,17 @@ def weight_params(weights: Array, axis: int | None) -> QuantParams:
     magnitude = np.abs(weights).max(axis=others or None, initial=0.0)
     # A channel of zeros takes a usual scale: its bias must still be expressible.
     present = magnitude[magnitude > _NEGLIGIBLE]
-    usual = float(np.median(present)) if present.size else 127.0
-    scales = np.where(magnitude > _NEGLIGIBLE, magnitude, usual) / 127
+    usual = float(np.median(present)) if present.size else float(limit)
+    scales = np.where(magnitude > _NEGLIGIBLE, magnitude, usual) / limit
     if axis is None:
         return QuantParams.per_tensor(float(scales))
     return QuantParams.per_channel(np.atleast_1d(scales), axis)
+
+
+def _uneven(weights: Array, axis: int) -> bool:
+    """Whether one scale leaves the ordinary channel hardly any of its steps."""
+    largest = np.abs(np.moveaxis(weights, axis, 0).reshape(weights.shape[axis], -1)).max(axis=1)
+    return bool(np.median(largest) * 127 < FEW_STEPS * largest.max())
 
 
 class _Converter:
@@ -107,7 +120,8 @@ class _Converter:
             ) from error
 
     def _integer_node(self, node: Node) -> None:
-        rule = rule_of(self.graph, node)
+        dtype = weight_dtype(self.graph, node, self.recipe.rule(node).weight_dtype)
+        rule = rule_of(self.graph, node, dtype)
         inputs: list[str | None] = list(node.inputs)
         weights: QuantParams | None = None
         for i, (role, name) in enumerate(zip(rule.roles, node.inputs, strict=False)):
@@ -118,8 +132,8 @@ class _Converter:
             elif role is Role.INDEX:
                 inputs[i] = self._real(name)
             elif role is Role.WEIGHT:
-                weights = self._weight_params(node, rule, name)
-                inputs[i] = self._symmetric(name, weights, "int8", 127)
+                weights = self._weight_params(node, rule, name, dtype)
+                inputs[i] = self._symmetric(name, weights, dtype, LIMITS[dtype])
             else:
                 assert weights is not None, "operators name their weights before their bias"
                 params = self._bias_params(node, rule, weights)
@@ -180,12 +194,15 @@ class _Converter:
 
     # -- weights ---------------------------------------------------------------------------------
 
-    def _weight_params(self, node: Node, rule: QuantRule, name: str) -> QuantParams:
+    def _weight_params(self, node: Node, rule: QuantRule, name: str, dtype: str) -> QuantParams:
         """Parameters that fit the weights and leave room for the bias of each channel."""
         data = self.graph.data(name)
         assert data is not None
-        per_channel = self.recipe.rule(node).weights == "per-channel"
-        params = weight_params(data, rule.weight_axis if per_channel else None)
+        axis = self._weight_axis(node, rule, data, dtype)
+        params = weight_params(data, axis, LIMITS[dtype])
+        if dtype == "int4":
+            scales = least_squares_scales(data, params.scales, params.axis, LIMITS[dtype])
+            params = dataclasses.replace(params, scales=tuple(scales))
         source = self._input_scale(node, rule)
         needed = np.array([_SMALLEST_SCALE / source])
         for role, operand in zip(rule.roles, node.inputs, strict=False):
@@ -195,6 +212,14 @@ class _Converter:
         if params.axis is None:
             needed = needed.max(keepdims=True)
         return dataclasses.replace(params, scales=tuple(np.maximum(params.scales, needed)))
+
+    def _weight_axis(self, node: Node, rule: QuantRule, weights: Array, dtype: str) -> int | None:
+        """The axis with a scale for each channel; None for one scale."""
+        wanted, axis = self.recipe.rule(node).weights, rule.weight_axis
+        # With the few steps of int4 every channel needs its own.
+        if wanted == "auto" and axis is not None and dtype == "int8" and not rule.per_channel:
+            wanted = "per-channel" if _uneven(weights, axis) else "per-tensor"
+        return None if wanted == "per-tensor" else axis
 
     def _bias_params(self, node: Node, rule: QuantRule, weights: QuantParams) -> QuantParams:
         """A bias counts in the steps of the sums that it is added to."""
@@ -209,13 +234,15 @@ class _Converter:
         if key not in self.integer:
             data = self.graph.data(name)
             assert data is not None
+            stored = numpy_dtype(dtype)
             shape = [1] * data.ndim
             shape[params.axis or 0] = -1  # one scale, or one for each channel
             q = round_half_away(data / np.asarray(params.scales).reshape(shape))
             self.integer[key] = self.builder.constant(
-                np.clip(q, -limit, limit).astype(dtype),
+                np.clip(q, -limit, limit).astype(stored),
                 name=self._constant_name(name),
                 quant=params,
+                dtype=dtype,
             )
         return self.integer[key]
 

@@ -13,6 +13,7 @@ from smidgen.data import decode, encode
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, Node, Value
 from smidgen.ops import Role
+from smidgen.transforms.quantize.convert import FEW_STEPS
 from smidgen.transforms.quantize.plan import rule_of
 
 Array = np.ndarray[Any, Any]
@@ -21,8 +22,6 @@ Array = np.ndarray[Any, Any]
 _OUTLIER = 50
 # So much wider than the values a range may be (they differ from those of calibration).
 _WIDE = 2
-# Channels whose largest weight takes fewer steps than this are hardly there any more.
-_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -60,9 +59,10 @@ def layer_errors(float_graph: Graph, graph: Graph, samples: list[Array]) -> list
         One entry for each integer layer, the lowest own signal-to-noise ratio first.
 
     Example:
-        >>> worst = layer_errors(prepare(model), int8, [images])[0]       # doctest: +SKIP
-        >>> worst.layer, worst.cause                                      # doctest: +SKIP
-        ('CONV_2D stem', '3.1% of the values lie beyond the calibrated range')
+        >>> from smidgen.transforms.quantize import prepare
+        >>> worst = layer_errors(prepare(model), int8, [images])[0]
+        >>> worst.layer, worst.cause
+        ("...", '...')
     """
     real: dict[str, Array] = {}
     interpret(float_graph, samples, observe=real.__setitem__)
@@ -165,7 +165,7 @@ class _Layer:
             if role is Role.WEIGHT and data is not None and rule.weight_axis is not None:
                 others = tuple(i for i in range(data.ndim) if i != rule.weight_axis)
                 largest = np.abs(data.astype(np.int64)).max(axis=others)
-                if type.quant is not None and type.quant.axis is None and largest.min() < _FEW:
+                if type.quant is not None and type.quant.axis is None and largest.min() < FEW_STEPS:
                     return "one weight scale for channels of very different size; use per-channel"
         return "rounding of the weights"
 

@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.ir import Graph, Node, QuantParams
 from smidgen.ops import QuantRule, Role
 from smidgen.transforms.quantize.observers import Range
-from smidgen.transforms.quantize.policy import why_not_int8
+from smidgen.transforms.quantize.policy import integer_types, why_not_int8
 from smidgen.transforms.quantize.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -99,10 +99,11 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     return Plan(frozenset(node.outputs[0] for node in chosen), made, tied)
 
 
-def rule_of(graph: Graph, node: Node) -> QuantRule:
-    """How the node's operands are quantized."""
+def rule_of(graph: Graph, node: Node, weights: str | None = None) -> QuantRule:
+    """How the node's operands are quantized, if its weights become `weights`, "int8" or "int4"."""
     op: Op = node.op  # type: ignore[assignment]
-    return op.quant_rule(*graph.types(node.inputs))
+    types = graph.types(node.inputs)
+    return op.quant_rule(*(types if weights is None else integer_types(op, types, weights)))
 
 
 def _range(graph: Graph, ranges: Mapping[str, Range], name: str) -> Range:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smidgen.ir import Graph, Node
+from smidgen.ir import Graph, Node, TensorType
 from smidgen.ops import Role, Unsupported
 
 if TYPE_CHECKING:
@@ -31,3 +31,32 @@ def why_not_int8(graph: Graph, node: Node) -> str | None:
     if any(graph.type(n).dtype != "float32" for n in node.outputs):
         return "its result is not float32"
     return None
+
+
+def weight_dtype(graph: Graph, node: Node, wanted: str) -> str:
+    """The dtype that a node's weights can have: what is wanted if it can be, otherwise int8."""
+    op: Op = node.op  # type: ignore[assignment]
+    try:
+        op.infer(*integer_types(op, graph.types(node.inputs), wanted))
+    except ValueError:
+        return "int8"
+    return wanted
+
+
+def integer_types(
+    op: Op, types: tuple[TensorType | None, ...], weights: str
+) -> tuple[TensorType | None, ...]:
+    """The types of a float node's operands once it is quantized, but for the scales.
+
+    Args:
+        op: the operator.
+        types: of the operands, float.
+        weights: the dtype of its weights.
+    """
+    dtypes = {Role.ACTIVATION: "int8", Role.WEIGHT: weights, Role.BIAS: "int32"}
+    roles = op.quant_rule(*types).roles
+    found = list(types)
+    for i, (role, type) in enumerate(zip(roles, types, strict=False)):
+        if type is not None and role is not Role.INDEX:
+            found[i] = TensorType(type.shape, dtypes[role])
+    return tuple(found)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
+import glob
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from smidgen.errors import RecipeError
 from smidgen.ir import Graph, Node
 from smidgen.ops import all_ops
+from smidgen.transforms.quantize.ends import first_layers, last_layers
 from smidgen.transforms.quantize.observers import OBSERVERS
 
-GRANULARITIES = ("per-channel", "per-tensor")
+GRANULARITIES = ("auto", "per-channel", "per-tensor")
 DTYPES = ("int8", "float32")
+WEIGHT_DTYPES = ("int8", "int4")
+ENDS = {"<first>": first_layers, "<last>": last_layers}
+"""Scopes that no name can fit: the first and the last layers with weights."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +26,14 @@ class Rule:
 
     Args:
         scope: pattern on names of layers and their results, such as "head/*"; `*` and `?` as in
-            file names.
+            file names. "<first>" and "<last>" are the first and the last layers with weights.
         operator: pattern on LiteRT names, such as "CONV_2D" or "*".
         dtype: "int8", or "float32" to leave these nodes alone.
         observer: how the range of a result is found: "min-max", "percentile" (99.99 % of the
             values at each end), "mse" (least squared error) or "entropy" (least information lost).
-        weights: "per-channel" or "per-tensor" scales.
+        weights: "per-channel" or "per-tensor" scales, or "auto": a scale for each channel where
+            the operator gains by it or the channels differ a lot, one for all otherwise.
+        weight_dtype: "int8", or "int4" where the operator can have such weights.
 
     Raises:
         RecipeError: for a word that is not one of these.
@@ -39,13 +47,15 @@ class Rule:
     operator: str = "*"
     dtype: str = "int8"
     observer: str = "mse"
-    weights: str = "per-channel"
+    weights: str = "auto"
+    weight_dtype: str = "int8"
 
     def __post_init__(self) -> None:
         for field, value, known in (
             ("dtype", self.dtype, DTYPES),
             ("observer", self.observer, tuple(OBSERVERS)),
             ("weights", self.weights, GRANULARITIES),
+            ("weight_dtype", self.weight_dtype, WEIGHT_DTYPES),
         ):
             if value not in known:
                 raise RecipeError(
@@ -93,6 +103,15 @@ class Recipe:
         matching = [r for r in self.rules if r.matches(node)]
         return matching[-1] if matching else Rule(dtype="float32")
 
+    def for_graph(self, graph: Graph) -> Recipe:
+        """The recipe with the layers' names instead of "<first>" and "<last>"."""
+        rules: list[Rule] = []
+        for rule in self.rules:
+            layers = ENDS[rule.scope](graph) if rule.scope in ENDS else None
+            names = [rule.scope] if layers is None else [glob.escape(n.outputs[0]) for n in layers]
+            rules += [dataclasses.replace(rule, scope=name) for name in names]
+        return dataclasses.replace(self, rules=tuple(rules))
+
     def check(self, graph: Graph) -> None:
         """Refuse a scope that is no part of the graph: it is a slip of the pen.
 
@@ -122,7 +141,9 @@ PRESETS: dict[str, Recipe] = {
     "int8-mse": Recipe(_everything("mse")),
     "int8-entropy": Recipe(_everything("entropy")),
     "int8-equalized": Recipe(equalize=True),
+    "int8-per-channel": Recipe(_everything(weights="per-channel")),
     "int8-float-io": Recipe(float_io=True),
+    "int4": Recipe((Rule(weight_dtype="int4"), Rule(scope="<first>"), Rule(scope="<last>"))),
 }
 
 

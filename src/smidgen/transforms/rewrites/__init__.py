@@ -66,7 +66,8 @@ def simplify(graph: Graph) -> Graph:
         A graph of the same inputs and outputs that computes the same, up to float rounding.
 
     Example:
-        >>> simpler = simplify(graph)                               # doctest: +SKIP
+        >>> len(model.nodes), len(simplify(model).nodes)
+        (12, 7)
     """
     return apply(graph, REWRITES)[0]
 
@@ -90,8 +91,8 @@ def shrink(graph: Graph, *, samples: int | None = None, seed: int = 0) -> tuple[
         VerificationError: if an output differs, naming the first change after which it does.
 
     Example:
-        >>> small, report = shrink(load("vww_96_int8.tflite"))      # doctest: +SKIP
-        >>> report.bytes_before, report.bytes_after                 # doctest: +SKIP
-        (219064, 33122)
+        >>> small, report = shrink(int8)
+        >>> report.bytes_after <= report.bytes_before
+        True
     """
     return shrink_with(graph, REWRITES, samples=samples, seed=seed)

@@ -1,0 +1,244 @@
+/* DEPTHWISE_CONV_2D, int8, for cores with DSP instructions: what its kernels share.
+ *
+ * Four channels at a time, a tile of the image is turned into words of two int16 values of one
+ * channel that lie side by side, so that SMLAD multiplies two values by two weights. One channel
+ * after the other is then computed by a *core*, its weights in registers where they fit; outputs
+ * gather in words of four channels, which go out as they are.
+ *
+ * The image is taken as *lines* of *positions*; two positions make a word. Lines are its rows or,
+ * where that wastes less, its columns. */
+#ifndef SM_DEPTHWISE_DSP_H
+#define SM_DEPTHWISE_DSP_H
+
+#include "common.h"
+#include "dsp.h"
+
+/* All steps are in bytes. A tile has `rows` lines of `columns` words, which the windows of `band`
+ * lines of `chunk` outputs lie on; a word of line i, column j, channel k is number
+ * (j * rows + i) * 4 + k. The windows of the next chunk begin `chunk_columns` further on.
+ *
+ * stream: for each four channels, words of four weights for each tap of the window, line by line;
+ * then addend and multiplier of each channel; then, if exact, a word of their shifts less one. If
+ * channels are left over, they are the last ones of their four (the first ones of all where there
+ * are no four).
+ * taps: two taps for each word of weights that the core reads, -1 for none.
+ *
+ * Sums become outputs as in gemm_int8_paired.h, but here weights are multiplied by 256 (by 2 if
+ * exact) to begin with: ((sum + addend) * multiplier) >> 44 for one. */
+typedef struct {
+  int32_t lines, length; /* of the input */
+  int32_t line_step, step;
+  int32_t out_lines, out_length;
+  int32_t out_line_step, out_step;
+  int32_t channels;
+  int32_t window_lines, line_stride, line_pad;
+  int32_t window_words, stride, pad; /* words of values that a window lies on */
+  int32_t band, rows, out_rows;
+  int32_t chunk, columns, chunk_columns;
+  int32_t padding; /* the input's zero point */
+  int32_t exact, half_point;
+  int32_t clamp, act_min, act_max;
+  int32_t tap_words; /* words of four weights */
+  int32_t words;     /* words of two weights for each channel */
+  const int8_t *taps;
+  const int32_t *stream;
+} sm_depthwise_dsp_params;
+
+/* Some channels of a tile. */
+typedef struct {
+  const uint32_t *tile; /* of the first of them */
+  int8_t *out; /* a byte for each: line i, pair j, 0 or 1 is number (j * out_rows + i) * 8 +
+                  0 or 4 */
+  const uint32_t *weights;
+  const int32_t *factors;         /* addend and multiplier of each */
+  int32_t channels, lines, pairs; /* at least 1 */
+  const int8_t *shifts;           /* of each less one, if exact */
+  int32_t half_point;
+} sm_depthwise_call;
+
+typedef void (*sm_depthwise_core)(const sm_depthwise_call *call, const sm_depthwise_dsp_params *p);
+
+/* Four bytes of two positions, a and b, to a word (a, b) for each channel, `pitch` words apart. */
+SM_DSP void sm_depthwise_pair(uint32_t *to, int32_t pitch, uint32_t a, uint32_t b) {
+  const uint32_t low = sm_pkhbt_lsl16(a, b), high = sm_pkhtb_asr16(b, a);
+  to[0] = sm_sxtb16(low);
+  to[pitch] = sm_sxtb16_ror8(low);
+  to[2 * pitch] = sm_sxtb16(high);
+  to[3 * pitch] = sm_sxtb16_ror8(high);
+}
+
+/* Words of two weights for each of four channels. */
+static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const int32_t *stream,
+                                         uint32_t *to) {
+  const uint32_t high_bytes = 0xff00ff00u;
+  const int32_t n = p->words;
+  const int8_t *tap = p->taps;
+  for (int32_t i = 0; i < n; ++i, ++to, tap += 2) {
+    const uint32_t a = tap[0] < 0 ? 0 : (uint32_t)stream[tap[0]];
+    const uint32_t b = tap[1] < 0 ? 0 : (uint32_t)stream[tap[1]];
+    const uint32_t low = sm_pkhbt_lsl16(a, b), high = sm_pkhtb_asr16(b, a);
+    if (p->exact) {
+      sm_depthwise_pair(to, n, a, b);
+      for (int32_t k = 0; k < 4; ++k) {
+        to[k * n] = sm_sadd16(to[k * n], to[k * n]);
+      }
+    } else {
+      to[0] = low << 8 & high_bytes;
+      to[n] = low & high_bytes;
+      to[2 * n] = high << 8 & high_bytes;
+      to[3 * n] = high & high_bytes;
+    }
+  }
+}
+
+/* Up to four bytes of a position. */
+static inline uint32_t sm_depthwise_load(const int8_t *from, int32_t count) {
+  if (count == 4) {
+    return sm_load32(from);
+  }
+  uint32_t word = 0;
+  for (int32_t i = count; i > 0; --i) {
+    word = word << 8 | (uint8_t)from[i - 1];
+  }
+  return word;
+}
+
+/* One line of a tile, from a position on, which may be outside. */
+static SM_PART void sm_depthwise_line(const sm_depthwise_dsp_params *p, const int8_t *line,
+                                      int32_t position, int32_t columns, uint32_t *to) {
+  const uint32_t padding = sm_four8(p->padding);
+  const int32_t count = p->channels < 4 ? p->channels : 4;
+  const int32_t step = p->step, pitch = 4 * p->rows;
+  const int8_t *from = line + position * step;
+  while (columns > 0) {
+    int32_t inside = position < 0 ? 0 : (p->length - position) / 2;
+    inside = inside < columns ? inside : columns;
+    if (inside > 0 && count == 4) {
+      position += 2 * inside;
+      columns -= inside;
+      do {
+        const uint32_t a = sm_load32(from), b = sm_load32(from + step);
+        from += 2 * step;
+        sm_depthwise_pair(to, 1, a, b);
+        to += pitch;
+      } while (--inside > 0);
+      continue;
+    }
+    const int has_a = position >= 0 && position < p->length;
+    const int has_b = position >= -1 && position + 1 < p->length;
+    const uint32_t a = has_a ? sm_depthwise_load(from, count) : padding;
+    const uint32_t b = has_b ? sm_depthwise_load(from + step, count) : padding;
+    sm_depthwise_pair(to, 1, a, b);
+    position += 2;
+    from += 2 * step;
+    to += pitch;
+    --columns;
+  }
+}
+
+/* Outputs of `count` of four channels, beginning with number `lane`, to where they belong. */
+static SM_PART void sm_depthwise_store(const sm_depthwise_dsp_params *p, const uint32_t *from,
+                                       int8_t *to, int32_t lines, int32_t length, int32_t lane,
+                                       int32_t count) {
+  const uint32_t lows = sm_four8(p->act_min), highs = sm_four8(p->act_max);
+  for (; lines > 0; --lines, to += p->out_line_step, from += 2) {
+    const uint32_t *word = from;
+    int8_t *at = to;
+    for (int32_t i = 0; i < length; ++i, at += p->out_step) {
+      uint32_t four = word[i & 1];
+      word += i & 1 ? 2 * p->out_rows : 0;
+      if (p->clamp) {
+        four = sm_min8(sm_max8(four, lows), highs);
+      }
+      if (count == 4) {
+        sm_store32(at, four);
+        continue;
+      }
+      four >>= 8 * lane;
+      for (int32_t k = 0; k < count; ++k, four >>= 8) {
+        at[k] = (int8_t)(uint8_t)four;
+      }
+    }
+  }
+}
+
+/* scratch, aligned to 4: 4 * words of weights, then the tile, then 4 * band * chunk bytes.
+ *
+ * A band is read fully before the next is begun, and one that is read no more is not needed:
+ * `output` may lie over `input` as far as bands allow. If there is but one band and the output has
+ * the input's shape, it may also take exactly the input's place: four channels of a chunk are read
+ * before they are written, and what the next chunk needs of them stays in the tile. */
+static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int8_t *input,
+                                     int8_t *output, uint32_t *weights, sm_depthwise_core core) {
+  uint32_t *const tile = weights + 4 * p->words;
+  uint32_t *const outs = tile + 4 * p->rows * p->columns;
+  const int32_t pitch = 4 * p->rows;
+  const int32_t carry = p->columns - p->chunk_columns;
+  for (int32_t out_line = 0; out_line < p->out_lines; out_line += p->band) {
+    const int32_t left = p->out_lines - out_line;
+    const int32_t lines = left < p->band ? left : p->band;
+    const int32_t rows = (lines - 1) * p->line_stride + p->window_lines;
+    const int32_t first_line = out_line * p->line_stride - p->line_pad;
+    const int32_t *stream = p->stream;
+    for (int32_t channel = 0; channel < p->channels; channel += 4) {
+      const int32_t rest = p->channels - channel;
+      const int32_t count = rest < 4 ? rest : 4;
+      const int32_t lane = p->channels < 4 ? 0 : 4 - count;
+      const int32_t *factors = stream + p->tap_words;
+      sm_depthwise_weights(p, stream, weights);
+      stream = factors + (p->exact ? 9 : 8);
+      for (int32_t at = 0; at < p->out_length; at += p->chunk) {
+        const int32_t behind = p->out_length - at;
+        const int32_t length = behind < p->chunk ? behind : p->chunk;
+        const int32_t columns = (length - 1) * p->stride / 2 + p->window_words;
+        int32_t known = 0;
+        if (at > 0 && carry > 0) {
+          known = carry;
+          for (int32_t i = 0; i < carry * pitch; ++i) {
+            tile[i] = tile[i + p->chunk_columns * pitch];
+          }
+        }
+        const int32_t position = at * p->stride - p->pad + 2 * known;
+        for (int32_t i = 0; i < rows; ++i) {
+          uint32_t *const to = tile + known * pitch + 4 * i;
+          const int32_t line = first_line + i;
+          if (line >= 0 && line < p->lines) {
+            const int8_t *from = input + line * p->line_step + channel - lane;
+            sm_depthwise_line(p, from, position, columns - known, to);
+          } else {
+            const uint32_t both = sm_pack16(p->padding, p->padding);
+            for (int32_t j = 0; j < (columns - known) * pitch; j += pitch) {
+              to[j] = to[j + 1] = to[j + 2] = to[j + 3] = both;
+            }
+          }
+        }
+        const sm_depthwise_call call = {tile + lane,
+                                        (int8_t *)outs + lane,
+                                        weights + lane * p->words,
+                                        factors + 2 * lane,
+                                        count,
+                                        lines,
+                                        (length + 1) / 2,
+                                        (const int8_t *)(factors + 8) + lane,
+                                        p->half_point};
+        core(&call, p);
+        int8_t *const to = output + out_line * p->out_line_step + at * p->out_step + channel;
+        sm_depthwise_store(p, outs, to, lines, length, lane, count);
+      }
+    }
+  }
+}
+
+/* The requantized output of a sum, addend included, of one channel. */
+SM_DSP int32_t sm_depthwise_output(const sm_depthwise_call *call, int32_t exact, int32_t channel,
+                                   int32_t sum) {
+  const int32_t multiplier = call->factors[2 * channel + 1];
+  if (!exact) {
+    return sm_ssat8(sm_smmul(sum, multiplier) >> 12);
+  }
+  const int32_t shift = call->shifts[channel];
+  const int32_t rounding = sm_wrap_shl(call->half_point, shift) + (sum >> 31);
+  return sm_ssat8(sm_smmlar(sum, multiplier, rounding) >> shift >> 1);
+}
+
+#endif
