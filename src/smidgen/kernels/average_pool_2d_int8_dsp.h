@@ -7,7 +7,7 @@
 #include "pool_mean.h"
 #include "requantize_dsp.h"
 
-SM_DSP void sm_average_pool_four(sm_lanes sums, const sm_pool_mean *mean, int8_t *out) {
+SM_DSP void sm_average_pool_four(sm_lane_sums sums, const sm_pool_mean *mean, int8_t *out) {
   out[0] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 0));
   out[1] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 1));
   out[2] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 2));
@@ -15,8 +15,8 @@ SM_DSP void sm_average_pool_four(sm_lanes sums, const sm_pool_mean *mean, int8_t
 }
 
 /* Sums of the four channels at `in` over the window. */
-SM_DSP sm_lanes sm_average_pool_sum(const sm_pool_2d_span *span, const int8_t *in) {
-  sm_lanes sums = {0, 0};
+SM_DSP sm_lane_sums sm_average_pool_sum(const sm_pool_2d_span *span, const int8_t *in) {
+  sm_lane_sums sums = {0, 0};
   for (int32_t rows = span->rows; rows > 0; --rows, in += span->gap) {
     for (int32_t cols = span->cols; cols > 0; --cols, in += span->step) {
       sm_lanes_add(&sums, sm_load32(in));

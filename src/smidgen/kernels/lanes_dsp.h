@@ -10,13 +10,13 @@
 /* Sums of four channels: 0 and 2, 1 and 3. */
 typedef struct {
   uint32_t even, odd;
-} sm_lanes;
+} sm_lane_sums;
 
 typedef struct {
-  sm_lanes a, b, c, d;
+  sm_lane_sums a, b, c, d;
 } sm_lanes16;
 
-SM_DSP void sm_lanes_add(sm_lanes *sums, uint32_t word) {
+SM_DSP void sm_lanes_add(sm_lane_sums *sums, uint32_t word) {
   sums->even = sm_sxtab16(sums->even, word);
   sums->odd = sm_sxtab16_ror8(sums->odd, word);
 }
@@ -32,7 +32,7 @@ SM_DSP void sm_lanes_add16(sm_lanes16 *sums, const int8_t *in) {
 }
 
 /* The sum of channel i, 0 to 3; i is a literal. */
-SM_DSP int32_t sm_lanes_sum(sm_lanes sums, int32_t i) {
+SM_DSP int32_t sm_lanes_sum(sm_lane_sums sums, int32_t i) {
   const uint32_t pair = i & 1 ? sums.odd : sums.even;
   return i & 2 ? sm_high16(pair) : sm_low16(pair);
 }

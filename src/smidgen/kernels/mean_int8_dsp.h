@@ -6,7 +6,7 @@
 #include "mean_loops.h"
 
 /* Adds the sums of four channels to those at `sums` and begins again. */
-SM_DSP void sm_mean_flush(sm_lanes *lanes, int32_t *sums) {
+SM_DSP void sm_mean_flush(sm_lane_sums *lanes, int32_t *sums) {
   sums[0] += sm_lanes_sum(*lanes, 0);
   sums[1] += sm_lanes_sum(*lanes, 1);
   sums[2] += sm_lanes_sum(*lanes, 2);
