@@ -48,6 +48,7 @@ class HostBatch:
         graphs: graphs whose every node has a C kernel.
         flags: compiler flags.
         features: choose kernels as for a core that has these, such as "dsp".
+        optimize: "speed", "balanced" or "flash".
     """
 
     def __init__(
@@ -56,8 +57,10 @@ class HostBatch:
         *,
         flags: Sequence[str] = FLAGS,
         features: Sequence[str] = (),
+        optimize: str = "balanced",
     ) -> None:
         self.features = features
+        self.optimize = optimize
         self.graphs = [graph.renamed(f"graph{i}") for i, graph in enumerate(graphs)]
         self.arenas: list[Arena] = []
         with tempfile.TemporaryDirectory(prefix="smidgen-") as name:
@@ -70,8 +73,9 @@ class HostBatch:
 
     def _source(self, graph: Graph, folder: Path) -> str:
         """The C of one graph, with names that no other graph's C has."""
-        self.arenas.append(plan_arena(graph, select_kernels(graph, features=self.features)))
-        source = emit(graph, self.arenas[-1], "test")
+        steps = select_kernels(graph, features=self.features, optimize=self.optimize)
+        self.arenas.append(plan_arena(graph, steps))
+        source = emit(graph, self.arenas[-1], "test", self.optimize)
         write_sources(source, folder)
         return with_own_names(source)
 

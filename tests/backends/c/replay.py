@@ -21,7 +21,7 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,7 @@ class Planned:
 
     graph: Graph
     arena: Arena
+    optimize: str = "balanced"
 
 
 class Replay:
@@ -113,14 +114,14 @@ class Replay:
 
     def __init__(self, planned: Sequence[Planned]) -> None:
         self.planned = [
-            Planned(p.graph.renamed(f"graph{i}"), p.arena) for i, p in enumerate(planned)
+            replace(p, graph=p.graph.renamed(f"graph{i}")) for i, p in enumerate(planned)
         ]
         self._folder = tempfile.mkdtemp(prefix="smidgen-replay-")
         weakref.finalize(self, shutil.rmtree, self._folder)
         folder = Path(self._folder)
         texts = []
         for p in self.planned:
-            source = emit(p.graph, p.arena, "test")
+            source = emit(p.graph, p.arena, "test", p.optimize)
             write_sources(source, folder)
             texts.append(with_own_names(source))
         names = ", ".join(f"{p.graph.name}_invoke" for p in self.planned)

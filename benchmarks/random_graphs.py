@@ -1,0 +1,125 @@
+"""Random int8 graphs at every optimize level: int_ref, host C, TFLM, and two emulated cores.
+
+Every graph is compiled for the host with the kernels of plain cores and with those of cores with
+DSP instructions, and replayed step by step in a poisoned arena under ASan and UBSan. Some also run
+on an emulated Cortex-M4 and M0+.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks._shared import keep, table
+from smidgen import Graph, compile, write_tflite
+from smidgen.backends.c.arena import plan_arena
+from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.interpreter import interpret
+from smidgen.verify.runtimes import RuntimePool
+from tests.backends.c.replay import Planned, Replay
+from tests.e2e.test_random_graphs import BATCH, difference, draw_inputs
+from tests.examples import examples
+from tests.host_batch import HostBatch
+from tests.random_graphs import graphs
+
+COUNT, ON_CHIP = 1000, 200
+LEVELS = ("speed", "balanced", "flash")
+CORES = {"plain": (), "dsp": ("dsp",)}
+BOARDS = {"Cortex-M4": "nucleo-l4r5zi", "Cortex-M0+": "nucleo-g071rb"}
+
+
+def check_host(drawn: Sequence[Graph], optimize: str, features: Sequence[str]) -> list[str]:
+    """Compiled C in its own arena and replayed in a poisoned one; what went wrong."""
+    wrong = []
+    for first in range(0, len(drawn), BATCH):
+        some = drawn[first : first + BATCH]
+        compiled = HostBatch(some, features=features, optimize=optimize)
+        plans = [
+            Planned(
+                g,
+                plan_arena(g, select_kernels(g, features=features, optimize=optimize)),
+                optimize,
+            )
+            for g in some
+        ]
+        replay = Replay(plans)
+        for i, graph in enumerate(some):
+            inputs = draw_inputs(graph)
+            wrong += _named(first + i, difference(graph, compiled.run(i, inputs), wants(graph)))
+            try:
+                replay.check(i, seed=first + i, rows=1)
+            except AssertionError as error:
+                wrong += _named(first + i, str(error))
+    return wrong
+
+
+def check_tflm(drawn: Sequence[Graph]) -> list[str]:
+    """The reference against TensorFlow Lite Micro."""
+    wrong = []
+    with RuntimePool(timeout=120) as pool:
+        for i, graph in enumerate(drawn):
+            got = pool.run("tflm", write_tflite(graph), draw_inputs(graph)).outputs
+            wrong += _named(i, difference(graph, got, wants(graph)))
+    return wrong
+
+
+def check_chip(drawn: Sequence[Graph], optimize: str, board: str) -> list[str]:
+    """Firmware on an emulated core, on the two extreme inputs."""
+    wrong = []
+    for i, graph in enumerate(drawn):
+        inputs = [array[-2:] for array in draw_inputs(graph)]
+        got = compile(graph, board, optimize=optimize).run(inputs).outputs
+        wrong += _named(i, difference(graph, got, [w[-2:] for w in wants(graph)]))
+    return wrong
+
+
+def wants(graph: Graph) -> list[np.ndarray[Any, Any]]:
+    """What the reference computes on `draw_inputs`."""
+    if id(graph) not in _WANTS:
+        _WANTS[id(graph)] = interpret(graph, draw_inputs(graph))
+    return _WANTS[id(graph)]
+
+
+_WANTS: dict[int, list[np.ndarray[Any, Any]]] = {}
+
+
+def _named(index: int, text: str) -> list[str]:
+    return [f"graph {index}: {text}"] if text else []
+
+
+def main() -> None:
+    drawn = examples(graphs(3, 12, "int8"), COUNT, "int8")
+    some = drawn[:: COUNT // ON_CHIP]
+    rows: list[list[Any]] = []
+    failures: list[str] = []
+
+    def row(what: str, level: str, graphs: Sequence[Graph], wrong: list[str], start: float) -> None:
+        rows.append([what, level, len(graphs), len(wrong), round(time.monotonic() - start)])
+        print(rows[-1], *wrong[:3], sep="\n", flush=True)
+        failures.extend(wrong)
+
+    start = time.monotonic()
+    row("TensorFlow Lite Micro", "", drawn, check_tflm(drawn), start)
+    for level in LEVELS:
+        for name, features in CORES.items():
+            start = time.monotonic()
+            what = f"host C, {name} kernels"
+            row(what, level, drawn, check_host(drawn, level, features), start)
+        for name, board in BOARDS.items():
+            start = time.monotonic()
+            row(f"emulated {name}", level, some, check_chip(some, level, board), start)
+    parts = [
+        "Graphs of 3 to 12 operators, drawn at random, whose outputs differ from the integer "
+        "reference in any byte. Host C runs in an arena of its own under UBSan, and again step by "
+        "step in a poisoned arena under ASan and UBSan.\n",
+        table(("engine", "optimize", "graphs", "that differ", "seconds"), rows),
+        *failures[:10],
+    ]
+    keep("random_graphs", "Random graphs", "python -m benchmarks random_graphs", parts)
+
+
+if __name__ == "__main__":
+    main()
