@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -371,6 +372,7 @@ def _exit_if(failed: bool) -> None:
 
 def main() -> NoReturn:
     """Entry point: every expected failure is one message and exit code 2, never a traceback."""
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         app(standalone_mode=True)
     except SmidgenError as error:
@@ -381,6 +383,11 @@ def main() -> NoReturn:
         typer.echo("interrupted", err=True)
         sys.exit(130)
     sys.exit(0)
+
+
+def _terminated(number: int, frame: Any) -> NoReturn:
+    """Ends as an exception does, so that half-written folders go."""
+    sys.exit(128 + number)
 
 
 def _fail(message: str, where: str | None, hint: str | None) -> NoReturn:

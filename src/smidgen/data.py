@@ -17,8 +17,11 @@ Array = np.ndarray[Any, Any]
 
 # The arrays of a data file; the first is required.
 NAMES = ("x", "y", "x_test", "y_test")
-# A data file is read whole: refuse one that declares more than this.
+# A data file is read whole: refuse one that declares more than this, or that grows so much in
+# unpacking that it can only be meant to fill the memory.
 MAX_BYTES = 8 << 30
+_SUSPICIOUS_BYTES = 256 << 20
+_SUSPICIOUS_RATIO = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,10 +82,7 @@ class Dataset:
         """
         path = Path(path)
         try:
-            with zipfile.ZipFile(path) as archive:
-                declared = sum(info.file_size for info in archive.infolist())
-            if declared > MAX_BYTES:
-                raise DataError(f"declares {declared} bytes", where=str(path))
+            _check_size(path)
             with np.load(path, allow_pickle=False) as file:
                 if "x" not in file:
                     raise DataError(
@@ -93,12 +93,27 @@ class Dataset:
                 return cls(**{name: file[name] for name in NAMES if name in file})
         except FileNotFoundError:
             raise DataError("no such file", where=str(path)) from None
-        except DataError:
+        except DataError as error:
+            if error.where in NAMES:
+                error.where = f"{path}, array {error.where}"
             raise
         except Exception as error:  # a dozen kinds, from zipfile, zlib, numpy and its header parser
             raise DataError(
                 f"is not a readable .npz file of plain arrays ({error})", where=str(path)
             ) from error
+
+
+def _check_size(path: Path) -> None:
+    """Refuse a file that would fill the memory, before anything of it is unpacked."""
+    with zipfile.ZipFile(path) as archive:
+        declared = sum(info.file_size for info in archive.infolist())
+    ratio = declared / max(1, path.stat().st_size)
+    if declared > MAX_BYTES or (declared > _SUSPICIOUS_BYTES and ratio > _SUSPICIOUS_RATIO):
+        raise DataError(
+            f"unpacks to {declared:,} bytes, {ratio:,.0f} times its size",
+            where=str(path),
+            hint="give fewer samples, saved with np.savez",
+        )
 
 
 def _check_samples(name: str, array: Array) -> None:
@@ -117,6 +132,8 @@ def _check_labels(name: str, labels: Array | None, samples: Array) -> None:
         raise DataError(
             f"labels of {labels.dtype}", where=name, hint="give class indices or float targets"
         )
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise DataError("holds NaN or infinity", where=name, hint="clean the labels")
     if not labels.ndim or len(labels) != len(samples):
         found = len(labels) if labels.ndim else "no"
         raise DataError(f"{found} labels for {len(samples)} samples", where=name)
@@ -241,6 +258,10 @@ def accuracy(outputs: Array, labels: Array) -> float:
             f"labels of shape {labels.shape} for outputs of shape {outputs.shape}",
             where="labels",
             hint="give one class index for each sample",
+        )
+    if truth.dtype.kind == "f" and (truth != np.round(truth)).any():
+        raise DataError(
+            "labels that are no whole numbers", where="labels", hint="give class indices"
         )
     known = max(2, classes)
     if truth.min() < 0 or truth.max() >= known:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,7 @@ from smidgen.data import Dataset, to_model
 from smidgen.errors import RecipeError, SmidgenError
 from smidgen.evaluate import Score, evaluate
 from smidgen.facts import describe
+from smidgen.files import new_folder
 from smidgen.frontends import load
 from smidgen.interpreter import random_inputs
 from smidgen.ir import Graph
@@ -77,7 +76,8 @@ def squeeze(
         All results; `.fits` is the verdict.
 
     Raises:
-        RecipeError: if a float model comes without data.
+        RecipeError: if a float model comes without data, or a limit cannot be measured.
+        SmidgenError: if `out` holds something else than earlier results.
 
     Example:
         >>> best = squeeze("model.keras", data, "nucleo-l4r5zi", out="out/")
@@ -88,6 +88,8 @@ def squeeze(
     say = tell or (lambda line: None)
     if out is not None:
         _check_out(Path(out))
+    if max_drop is not None and (data is None or data.x_test is None):
+        raise RecipeError("max_drop without test samples", hint="add x_test and y_test to the data")
     say("load")
     source = load(model)
     if name:
@@ -151,13 +153,17 @@ def _limits(
     max_drop: float | None,
 ) -> tuple[Limit, ...]:
     board = firmware.board
-    flash_limit = min(flash or board.flash_bytes, board.flash_bytes)
-    ram_limit = min(ram or board.ram_bytes, board.ram_bytes)
+    flash_limit = board.flash_bytes if flash is None else min(flash, board.flash_bytes)
+    ram_limit = board.ram_bytes if ram is None else min(ram, board.ram_bytes)
     limits = [
         Limit("flash", flash_limit, firmware.flash_bytes, "B"),
         Limit("ram", ram_limit, firmware.ram_bytes, "B"),
     ]
-    if latency_ms is not None and run.cycles is not None:
+    if latency_ms is not None:
+        if run.cycles is None:
+            raise RecipeError(
+                f"no estimate of cycles for {board.core}", hint="leave latency_ms out"
+            )
         limits.append(Limit("latency", latency_ms, board.milliseconds(run.cycles), "ms"))
     if max_drop is not None and before is not None and after is not None:
         if not before.higher_is_better:
@@ -187,15 +193,9 @@ def _write(result: Squeezed, tflite: bytes, out: Path, source: Graph) -> None:
     from smidgen.backends.c.project import write_project
     from smidgen.report import build_record, write_report
 
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary) / out.name
-        folder.mkdir()
+    with new_folder(out) as folder:
         (folder / "model.tflite").write_bytes(tflite)
         write_project(result.firmware.source, folder / "firmware")
         record = build_record(result, source)
         (folder / "smidgen.json").write_text(json.dumps(record, indent=1), encoding="utf-8")
         write_report(record, folder / "report.html")
-        if out.exists():
-            shutil.rmtree(out)
-        folder.replace(out)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from textwrap import dedent
 
 from smidgen.backends.c.emit import KERNELS, Source
 from smidgen.errors import SmidgenError
+from smidgen.files import new_folder
 
 
 def write_sources(source: Source, folder: Path) -> None:
@@ -46,16 +45,10 @@ def write_project(source: Source, out: str | Path) -> Path:
                 where=str(out),
                 hint="choose an empty or new folder",
             )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as temporary:
-        folder = Path(temporary) / out.name
-        folder.mkdir()
+    with new_folder(out) as folder:
         write_sources(source, folder)
         (folder / "CMakeLists.txt").write_text(_cmake(source, mark), encoding="utf-8")
         (folder / "main.c").write_text(_example(source), encoding="utf-8")
-        if out.exists():
-            shutil.rmtree(out)
-        folder.rename(out)
     return out
 
 
