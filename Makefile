@@ -34,7 +34,8 @@ lint: $(VENV)/.installed ## Check format, style, types and the direction of impo
 	$(BIN)/lint-imports
 	$(if $(C_SOURCES),$(BIN)/clang-format --dry-run --Werror $(C_SOURCES))
 
-format: $(VENV)/.installed ## Format Python and C
+format: $(VENV)/.installed ## Format Python and C, renew the generated pages
+	$(BIN)/python -m docs.generate
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix-only .
 	$(if $(C_SOURCES),$(BIN)/clang-format -i $(C_SOURCES))
