@@ -2,7 +2,7 @@
 #ifndef SM_CONCATENATION_BYTES_H
 #define SM_CONCATENATION_BYTES_H
 
-#include "common.h"
+#include "bytes.h"
 
 /* Each of `outer` steps takes the next `bytes[i]` bytes from every operand in turn. */
 typedef struct {
@@ -17,7 +17,7 @@ SM_KERNEL void sm_concatenation_bytes(const sm_concatenation_bytes_params *p,
   for (int32_t step = 0; step < p->outer; ++step) {
     for (int32_t i = 0; i < p->count; ++i) {
       const int32_t bytes = p->bytes[i];
-      memmove(out, (const uint8_t *)inputs[i] + step * bytes, (size_t)bytes);
+      sm_copy_bytes_down(out, (const uint8_t *)inputs[i] + step * bytes, bytes);
       out += bytes;
     }
   }

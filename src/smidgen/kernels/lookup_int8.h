@@ -12,8 +12,18 @@ typedef struct {
 
 /* May compute in place. */
 SM_KERNEL void sm_lookup_int8(const sm_lookup_int8_params *p, const int8_t *input, int8_t *output) {
-  for (int32_t i = 0; i < p->size; ++i) {
-    output[i] = p->table[(uint8_t)input[i]];
+  const int8_t *const table = p->table;
+  int32_t left = p->size;
+  for (; left >= 4; left -= 4, input += 4, output += 4) {
+    const int8_t a = table[(uint8_t)input[0]], b = table[(uint8_t)input[1]];
+    const int8_t c = table[(uint8_t)input[2]], d = table[(uint8_t)input[3]];
+    output[0] = a;
+    output[1] = b;
+    output[2] = c;
+    output[3] = d;
+  }
+  for (; left > 0; --left) {
+    *output++ = table[(uint8_t)*input++];
   }
 }
 

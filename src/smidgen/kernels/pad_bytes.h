@@ -2,7 +2,7 @@
 #ifndef SM_PAD_BYTES_H
 #define SM_PAD_BYTES_H
 
-#include "common.h"
+#include "bytes.h"
 
 /* Three nested loops over lines of the input; a line is `before`, `run` and `after` bytes long. */
 typedef struct {
@@ -17,18 +17,22 @@ typedef struct {
 SM_KERNEL void sm_pad_bytes(const sm_pad_bytes_params *p, const void *input, void *output) {
   const uint8_t *in = input;
   uint8_t *out = output;
-  const int32_t line = p->before + p->run + p->after;
+  const int32_t before = p->before, run = p->run, after = p->after, value = p->value;
   for (int32_t i = -p->before0; i < p->size0 + p->after0; ++i) {
     for (int32_t j = -p->before1; j < p->size1 + p->after1; ++j) {
-      for (int32_t k = -p->before2; k < p->size2 + p->after2; ++k, out += line) {
+      for (int32_t k = -p->before2; k < p->size2 + p->after2; ++k) {
         if (i < 0 || i >= p->size0 || j < 0 || j >= p->size1 || k < 0 || k >= p->size2) {
-          memset(out, p->value, (size_t)line);
+          sm_fill_bytes(out, value, before + run + after);
+          out += before + run + after;
           continue;
         }
-        memset(out, p->value, (size_t)p->before);
-        memmove(out + p->before, in, (size_t)p->run);
-        memset(out + p->before + p->run, p->value, (size_t)p->after);
-        in += p->run;
+        sm_fill_bytes(out, value, before);
+        out += before;
+        sm_copy_bytes_down(out, in, run);
+        out += run;
+        in += run;
+        sm_fill_bytes(out, value, after);
+        out += after;
       }
     }
   }

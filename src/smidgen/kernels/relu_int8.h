@@ -12,8 +12,9 @@ typedef struct {
 
 /* May compute in place. */
 SM_KERNEL void sm_relu_int8(const sm_relu_int8_params *p, const int8_t *input, int8_t *output) {
-  for (int32_t i = 0; i < p->size; ++i) {
-    output[i] = (int8_t)sm_clamp(input[i], p->act_min, p->act_max);
+  const int32_t size = p->size, low = p->act_min, high = p->act_max;
+  for (int32_t i = 0; i < size; ++i) {
+    output[i] = (int8_t)sm_clamp(input[i], low, high);
   }
 }
 

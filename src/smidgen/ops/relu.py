@@ -36,21 +36,24 @@ def _same_scale_guard(site: Site) -> str | None:
     return refusal
 
 
-def clamp_kernel(activation: str) -> Kernel:
-    """The kernel that limits int8 elements whose scale does not change."""
+def _dsp_guard(site: Site) -> str | None:
+    return _same_scale_guard(site) if "dsp" in site.features else "the core has no DSP instructions"
+
+
+def clamp_kernels(activation: str) -> tuple[Kernel, Kernel]:
+    """The kernels that limit int8 elements whose scale does not change, with DSP and without."""
 
     def params(site: Site) -> Mapping[str, Param]:
         low, high = int_bounds(activation, site.quant(-1), "int8")
         return {"size": site.output.size, "act_min": low, "act_max": high}
 
-    return Kernel(
-        "sm_relu_int8",
-        "relu_int8.h",
-        guard=_same_scale_guard,
-        params=params,
-        arguments=(0,),
-        overlap=in_place,
+    dsp, plain = (
+        Kernel(
+            f"sm_{name}", f"{name}.h", guard=check, params=params, arguments=(0,), overlap=in_place
+        )
+        for name, check in (("relu_int8_dsp", _dsp_guard), ("relu_int8", _same_scale_guard))
     )
+    return dsp, plain
 
 
 def float_clamp_kernel(activation: str) -> Kernel:
@@ -83,4 +86,4 @@ class Relu(TableUnary):
         if types.dtype == "int8":
             check_factor(types.scale(0) / types.scale(-1))
 
-    kernels = (clamp_kernel("RELU"), lookup_kernel(), float_clamp_kernel("RELU"))
+    kernels = (*clamp_kernels("RELU"), lookup_kernel(), float_clamp_kernel("RELU"))

@@ -14,7 +14,7 @@ from smidgen.ops._activation import float_activation, int_bounds
 from smidgen.ops._op import NodeTypes, Op, QuantRule, Role, Types
 from smidgen.ops._range import Range
 from smidgen.ops._unary import TableUnary, one
-from smidgen.ops.relu import clamp_kernel, float_clamp_kernel
+from smidgen.ops.relu import clamp_kernels, float_clamp_kernel
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -59,7 +59,7 @@ class Relu6(TableUnary):
         if types.dtype == "int8":
             int_bounds("RELU6", types.quant(0), "int8")  # refuses a scale too small for 6
 
-    kernels = (clamp_kernel("RELU6"), float_clamp_kernel("RELU6"))
+    kernels = (*clamp_kernels("RELU6"), float_clamp_kernel("RELU6"))
 
     @classmethod
     def draw_output_quant(cls, op: Op, x: QuantParams) -> SearchStrategy[QuantParams]:
