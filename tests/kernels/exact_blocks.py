@@ -62,6 +62,8 @@ def run_sanitized(
         lines.append(f"      if (fread(in{i}, 1, {x.nbytes}, f) != {x.nbytes}) return 1;")
         lines.append("      fclose(f); }")
         operands.append(f"in{i}")
+    if call.kernel.gather:
+        operands = [f"(const void *const[]){{{', '.join(operands)}}}"]
     scratch = ""
     if call.kernel.scratch is not None:
         lines.append(f"    void *scratch = malloc({call.kernel.scratch_bytes(call.site)});")

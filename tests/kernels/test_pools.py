@@ -142,7 +142,8 @@ def test_near_ties(name: str, pool_of_runtimes: RuntimePool) -> None:
     values = np.arange(-128, 128)
     pairs = np.stack(np.meshgrid(values, values)).reshape(1, 2, -1, 16).astype(np.int8)
     if name == "MEAN":
-        quants = Q(0.05, -9), Q(0.1, -128), Q(0.0249, 127)
+        pairs = np.concatenate([pairs, pairs], 1)
+        quants = Q(0.05, -9), Q(0.1, -128), Q(0.0449, 127)
         graphs = [layer(get_op("MEAN")((1,)), pairs.shape[1:], out) for out in quants]
     else:
         ops = [pool(name, (2, 1), activation=a) for a in ("NONE", "RELU6")]

@@ -4,6 +4,7 @@
 
 #include "lanes_dsp.h"
 #include "mean_loops.h"
+#include "requantize_dsp.h"
 
 /* Adds the sums of four channels to those at `sums` and begins again. */
 SM_DSP void sm_mean_flush(sm_lane_sums *lanes, int32_t *sums) {
@@ -47,10 +48,12 @@ SM_DSP void sm_mean_sums(const sm_mean_int8_params *p, const int8_t *in, int32_t
   }
 }
 
-/* keep_stride1 is 1 and keep_size1 at least 4. Outputs are written in order, each after its
- * elements were read, none of which lies before the output's own position: may compute in place. A
- * word may hold channels that have been overwritten, besides those it is for. */
+/* keep_stride1 is 1, keep_size1 at least 4, shift -21 to -1, and sums are below 2^29. Outputs are
+ * written in order, each after its elements were read, none of which lies before the output's own
+ * position: may compute in place. A word may hold channels that have been overwritten, besides
+ * those it is for. */
 SM_KERNEL void sm_mean_int8_dsp(const sm_mean_int8_params *p, const int8_t *input, int8_t *output) {
+  const sm_scale_dsp scale = sm_scale_dsp_of(p->multiplier, -p->shift, 2 * p->output_offset + 1);
   for (int32_t i = 0; i < p->keep_size0; ++i) {
     const int8_t *in = input + i * p->keep_stride0;
     for (int32_t left = p->keep_size1; left > 0;) {
@@ -64,7 +67,7 @@ SM_KERNEL void sm_mean_int8_dsp(const sm_mean_int8_params *p, const int8_t *inpu
         sum += 4 - n;
       }
       for (int32_t c = 0; c < n; ++c) {
-        *output++ = sm_mean_output(p, sum[c]);
+        *output++ = (int8_t)sm_requantize_dsp(2 * sum[c], scale);
       }
       in += n;
       left -= n;

@@ -35,7 +35,7 @@ SM_DSP int32_t sm_requantize_dsp(int32_t doubled, sm_scale_dsp scale) {
 }
 
 /* Limits n bytes to [low, high]. */
-SM_KERNEL void sm_limit_bytes_dsp(int8_t *bytes, int32_t n, int32_t low, int32_t high) {
+static SM_PART void sm_limit_bytes_dsp(int8_t *bytes, int32_t n, int32_t low, int32_t high) {
   const uint32_t lows = sm_four8(low), highs = sm_four8(high);
   for (; n >= 4; n -= 4, bytes += 4) {
     sm_store32(bytes, sm_min8(sm_max8(sm_load32(bytes), lows), highs));

@@ -14,7 +14,7 @@ from smidgen.numerics.affine import dtype_range
 from smidgen.numerics.average import mean_multiplier
 from smidgen.numerics.requantize import INT32_MAX, requantize
 from smidgen.ops import _range
-from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops._kernel import Kernel, Site
 from smidgen.ops._op import (
     NOT_TRAINABLE_YET,
     AxisRef,
@@ -43,6 +43,8 @@ Loop = tuple[int, int]  # size, stride in elements
 MAX_FACTOR = 2.0**20
 # Loops over axes that stay, and over axes that go, that the kernels have.
 MAX_LOOPS = 2
+_DSP_MAX_SHIFT = 21  # see sm_requantize_dsp
+_DSP_MAX_COUNT = 1 << 21  # sums fit 29 bits
 
 
 def _loops(shape: tuple[int, ...], axes: tuple[int, ...]) -> tuple[list[Loop], list[Loop]]:
@@ -70,7 +72,7 @@ def _loop_params(site: Site) -> dict[str, int]:
     return fields
 
 
-def _int8_params(site: Site) -> Mapping[str, Param]:
+def _int8_params(site: Site) -> Mapping[str, int]:
     assert isinstance(site.op, Mean)
     count = site.op.count(site.input(0).shape)
     multiplier, shift = mean_multiplier(site.quant(0).scale / site.quant(-1).scale, count)
@@ -105,6 +107,12 @@ def _dsp_guard(site: Site) -> str | None:
         fields = _loop_params(site)
         if fields["keep_stride1"] != 1 or fields["keep_size1"] < 4:
             return "no four channels that stay are neighbours"
+        scale = _int8_params(site)
+        if not -_DSP_MAX_SHIFT <= scale["shift"] <= -1:
+            return f"a shift that is not 1 to {_DSP_MAX_SHIFT}"
+        assert isinstance(site.op, Mean)
+        if site.op.count(site.input(0).shape) > _DSP_MAX_COUNT:
+            return f"a mean of more than {_DSP_MAX_COUNT} numbers"
     return refusal
 
 
