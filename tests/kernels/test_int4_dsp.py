@@ -10,8 +10,10 @@ import pytest
 
 from smidgen import compile
 from smidgen.interpreter import interpret
-from smidgen.ir import Graph, QuantParams
+from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
+from smidgen.ops import get_op
 from tests.host_batch import HostBatch
+from tests.kernels import test_depthwise_dsp as depthwise
 from tests.kernels.test_conv_dsp import CASES, extremes, kernels, layer, random_layer
 
 pytestmark = pytest.mark.toolchain
@@ -108,4 +110,81 @@ def test_convolutions_however_they_are_compiled(optimize: str) -> None:
     graph = four_bits(rng, layer(rng, (7, 7, 31), (22, 3, 3), points=(-3, 7)))
     x = extremes(rng, graph)
     run = compile(graph, "nucleo-h743zi2", optimize=optimize).run(x)
+    np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])
+
+
+def test_depthwise_layers() -> None:
+    rng = np.random.default_rng(10)
+    graphs = [four_bits(rng, depthwise.random_layer(rng)) for _ in range(40)]
+    graphs += [four_bits(rng, depthwise.layer(rng, (5, 6, c))) for c in range(1, 20)]
+    portable = [kernels(g) == {"sm_depthwise_conv_2d_int4"} for g in graphs]
+    assert sum(portable) < 20
+    check(graphs, rng)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("case", depthwise.CASES)
+def test_depthwise_layers_on_emulated_cores(case: str) -> None:
+    rng = np.random.default_rng(11)
+    graph = four_bits(rng, depthwise.layer(rng, **{**depthwise.CASES[case], "copies": 1}))
+    x = extremes(rng, graph)
+    run = compile(graph, "nucleo-l4r5zi").run(x)
+    np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])
+
+
+def dense(
+    rng: np.random.Generator,
+    inputs: int,
+    outputs: int,
+    *,
+    rows: int = 1,
+    per_channel: bool = False,
+    activation: str = "NONE",
+    weights: Array | None = None,
+) -> Graph:
+    """A graph of one FULLY_CONNECTED with int4 weights; outputs cover int8."""
+    builder = GraphBuilder("dense")
+    x = builder.input("x", TensorType((1, rows, inputs), "int8", QuantParams.per_tensor(0.1, -7)))
+    scales = rng.uniform(0.5, 2, outputs) / np.sqrt(inputs) / 150
+    quant = QuantParams.per_channel(scales, 0) if per_channel else QuantParams.per_tensor(scales[0])
+    real = 0.1 * np.asarray(quant.scales)
+    b_quant = (
+        QuantParams.per_channel(real, 0) if per_channel else QuantParams.per_tensor(float(real[0]))
+    )
+    if weights is None:
+        weights = rng.integers(-8, 8, (outputs, inputs)).astype(np.int8)
+    bias = rng.integers(-3000, 3000, outputs).astype(np.int32)
+    operands = [x, builder.constant(weights, quant=quant, dtype="int4")]
+    operands.append(builder.constant(bias, quant=b_quant))
+    op = get_op("FULLY_CONNECTED")(activation, True)
+    return builder.build([builder.add(op, operands, quant=QuantParams.per_tensor(0.02, 3))])
+
+
+def dense_layers(rng: np.random.Generator) -> list[Graph]:
+    """Any depth, beyond what is summed up at a time as well, and any number of outputs."""
+    sizes = [(i, 7) for i in (*range(1, 40), 479, 480, 481, 483, 960, 1001)]
+    sizes += [(33, outputs) for outputs in range(1, 9)]
+    graphs = [
+        dense(rng, *size, per_channel=size[1] > 1 and i % 2 > 0, rows=1 + i % 3 // 2)
+        for i, size in enumerate(sizes)
+    ]
+    extreme = np.full((5, 2000), -8, np.int8)
+    graphs += [dense(rng, 2000, 5, weights=sign * extreme // 8 * 7) for sign in (1, -1)]
+    return [*graphs, dense(rng, 2000, 5, weights=extreme), dense(rng, 40, 9, activation="RELU")]
+
+
+def test_fully_connected_layers() -> None:
+    rng = np.random.default_rng(12)
+    graphs = dense_layers(rng)
+    assert all(kernels(graph) == {"sm_fully_connected_int4_dsp"} for graph in graphs)
+    check(graphs, rng)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("optimize", ["flash", "balanced", "speed"])
+def test_fully_connected_layers_on_emulated_cores(optimize: str) -> None:
+    rng = np.random.default_rng(13)
+    graph = dense(rng, 491, 22, per_channel=True, rows=2)
+    x = extremes(rng, graph)
+    run = compile(graph, "nucleo-l4r5zi", optimize=optimize).run(x)
     np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])

@@ -17,7 +17,8 @@
  * lines of `chunk` outputs lie on; a word of line i, column j, channel k is number
  * (j * rows + i) * 4 + k. The windows of the next chunk begin `chunk_columns` further on.
  *
- * stream: for each four channels, words of four weights for each tap of the window, line by line;
+ * stream: for each four channels, words of four weights for each tap of the window, line by line,
+ * or if nibbles, halfwords of int4 weights plus 8, the first channel's lowest, filled up to words;
  * then addend and multiplier of each channel; then, if exact, a word of their shifts less one. If
  * channels are left over, they are the last ones of their four (the first ones of all where there
  * are no four).
@@ -38,7 +39,8 @@ typedef struct {
   int32_t padding; /* the input's zero point */
   int32_t exact, half_point;
   int32_t clamp, act_min, act_max;
-  int32_t tap_words; /* words of four weights */
+  int32_t nibbles;   /* weights are int4 */
+  int32_t tap_words; /* words of weights for each four channels */
   int32_t words;     /* words of two weights for each channel */
   const int8_t *taps;
   const int32_t *stream;
@@ -67,6 +69,22 @@ SM_DSP void sm_depthwise_pair(uint32_t *to, int32_t pitch, uint32_t a, uint32_t 
   to[3 * pitch] = sm_sxtb16_ror8(high);
 }
 
+/* Four weights, a byte each, of a tap; -1 for none. */
+static inline uint32_t sm_depthwise_tap(const sm_depthwise_dsp_params *p, const int32_t *stream,
+                                        int32_t tap) {
+  if (tap < 0) {
+    return 0;
+  }
+  if (!p->nibbles) {
+    return (uint32_t)stream[tap];
+  }
+  uint32_t four = sm_load16((const uint8_t *)stream + 2 * tap);
+  four = (four | four << 8) & 0x00ff00ffu;
+  four = (four | four << 4) & 0x0f0f0f0fu;
+  /* Minus 8 from each byte: a bit above it lends, and is the sign when flipped. */
+  return ((four | 0x80808080u) - 0x08080808u) ^ 0x80808080u;
+}
+
 /* Words of two weights for each of four channels. */
 static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const int32_t *stream,
                                          uint32_t *to) {
@@ -74,8 +92,8 @@ static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const
   const int32_t n = p->words;
   const int8_t *tap = p->taps;
   for (int32_t i = 0; i < n; ++i, ++to, tap += 2) {
-    const uint32_t a = tap[0] < 0 ? 0 : (uint32_t)stream[tap[0]];
-    const uint32_t b = tap[1] < 0 ? 0 : (uint32_t)stream[tap[1]];
+    const uint32_t a = sm_depthwise_tap(p, stream, tap[0]);
+    const uint32_t b = sm_depthwise_tap(p, stream, tap[1]);
     const uint32_t low = sm_pkhbt_lsl16(a, b), high = sm_pkhtb_asr16(b, a);
     if (p->exact) {
       sm_depthwise_pair(to, n, a, b);

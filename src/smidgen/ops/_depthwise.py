@@ -142,7 +142,8 @@ def guard(site: Site) -> str | None:
     """Why no DSP kernel can compute this site, or None."""
     if "dsp" not in site.features:
         return "the core has no DSP instructions"
-    reason = _conv.int8_guard(site)
+    nibbles = site.input(1).dtype == "int4"
+    reason = _conv.int4_guard(site) if nibbles else _conv.int8_guard(site)
     if reason is not None:
         return reason
     op, x, w = site.op, site.input(0).shape, site.input(1).shape
@@ -204,6 +205,7 @@ def params(site: Site, line: list[tuple[int, int]]) -> Mapping[str, Param]:
         for pair in line
     ]
     low, high = layer.bounds
+    nibbles = site.input(1).dtype == "int4"
     return {
         "lines": across.size,
         "length": along.size,
@@ -232,14 +234,17 @@ def params(site: Site, line: list[tuple[int, int]]) -> Mapping[str, Param]:
         "clamp": int(low > -128 or high < 127),
         "act_min": low,
         "act_max": high,
-        "tap_words": across.kernel * along.kernel,
+        "nibbles": int(nibbles),
+        "tap_words": -(-across.kernel * along.kernel // 2)
+        if nibbles
+        else across.kernel * along.kernel,
         "words": len(taps),
         "taps": np.array(taps, np.int8),
-        "stream": _stream(weights.reshape(len(weights), -1), factors, shifts),
+        "stream": _stream(weights.reshape(len(weights), -1), factors, shifts, nibbles),
     }
 
 
-def _stream(weights: Array, factors: Array, shifts: Array | None) -> Array:
+def _stream(weights: Array, factors: Array, shifts: Array | None, nibbles: bool) -> Array:
     """Words for each four channels; of channels that are left over, the last ones are real."""
     channels = len(weights)
     empty = (-channels % 4) if channels >= 4 else 0
@@ -252,8 +257,14 @@ def _stream(weights: Array, factors: Array, shifts: Array | None) -> Array:
         return np.concatenate(parts).reshape(-1, 4, *a.shape[1:])
 
     bytes = np.array([0, 8, 16, 24])
-    taps = ((fours(weights).swapaxes(1, 2) & 255) << bytes).sum(2)
-    parts = [taps, fours(factors).reshape(len(taps), 8)]
+    taps = fours(weights).swapaxes(1, 2)  # (four channels, taps, 4)
+    if nibbles:
+        halves = ((taps + 8) << np.array([0, 4, 8, 12])).sum(2)
+        halves = np.pad(halves, ((0, 0), (0, halves.shape[1] % 2)))
+        words = halves[:, ::2] | halves[:, 1::2] << 16
+    else:
+        words = ((taps & 255) << bytes).sum(2)
+    parts = [words, fours(factors).reshape(len(taps), 8)]
     if shifts is not None:
         parts.append((fours(shifts) << bytes).sum(1, keepdims=True))
     stream: Array = np.concatenate(parts, 1).astype(np.uint32).view(np.int32).reshape(-1)

@@ -104,6 +104,13 @@ def dsp_guard(site: Site) -> str | None:
     return _conv.int8_guard(site) or Channels.of(site).refusal()
 
 
+def int4_guard(site: Site) -> str | None:
+    """Why the DSP kernel of FULLY_CONNECTED with int4 weights cannot compute this site, or None."""
+    if "dsp" not in site.features:
+        return "the core has no DSP instructions"
+    return _conv.int4_guard(site) or Channels.of(site).refusal()
+
+
 def output_params(site: Site) -> dict[str, Param]:
     """Offset and limits of an output, as the DSP kernels have them."""
     assert isinstance(site.op, _conv.Weighted)
@@ -159,6 +166,51 @@ def fully_connected_params(site: Site) -> Mapping[str, Param]:
         "doubled_bias": np.pad(2 * channels.bias, (0, fill)).astype(np.int32),
         "weights": _in_pairs(channels.weights),
     }
+
+
+def int4_params(site: Site) -> Mapping[str, Param]:
+    """The parameters of the DSP kernel of FULLY_CONNECTED with int4 weights."""
+    channels = Channels.of(site)
+    out_c, in_c = channels.weights.shape
+    fill = -out_c % 4
+    factors = np.stack([channels.multiplier, channels.shift])
+    one = _one_factor(channels)
+    factors = factors[:, :1].repeat(4, 1) if one else np.pad(factors, ((0, 0), (0, fill)), "edge")
+    return {
+        "rows": site.input(0).size // in_c,
+        "in_c": in_c,
+        "out_c": out_c,
+        **output_params(site),
+        "scale_step": 0 if one else 4,
+        "multiplier": factors[0].astype(np.int32),
+        "shift": factors[1].astype(np.int8),
+        "doubled_bias": np.pad(2 * channels.bias, (0, fill)).astype(np.int32),
+        "weights": _in_fours(channels.weights),
+    }
+
+
+def _in_fours(w: Array) -> Array:
+    """Weights (outputs, inputs) as `sm_fully_connected_int4_dsp` reads them, int32 words."""
+    out_c, in_c = w.shape
+    padded = np.pad(w, ((0, -out_c % 4), (0, -in_c % 4)))
+    halves = int4_halves(padded.reshape(-1, 4, padded.shape[1] // 4, 4))[:, 0]
+    words = halves[..., 2:] << 16 | (halves[..., :2] & 0xFFFF)  # inputs (0, 2) and (1, 3)
+    packed: Array = words.ravel().astype(np.uint32).view(np.int32)
+    return packed
+
+
+def int4_halves(weights: Array) -> Array:
+    """Weights of four channels in one number, all but the topmost plus 8.
+
+    Args:
+        weights: int64 (groups, 4, ...), from -8 to 7.
+
+    Returns:
+        int64 (groups, 1, ...), the low 16 bits of which count.
+    """
+    a, b, c, d = (weights[:, i : i + 1] for i in range(4))
+    packed: Array = 4096 * d + 256 * (b + 8) + 16 * (c + 8) + (a + 8)
+    return packed
 
 
 def _in_pairs(w: Array) -> Array:

@@ -17,6 +17,7 @@ from smidgen.ops._activation import int_bounds
 from smidgen.ops._conv import Weighted
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import NodeTypes
+from smidgen.ops._pack import int4_halves
 from smidgen.ops._window import Window
 
 Array = np.ndarray[Any, Any]
@@ -166,16 +167,6 @@ def _pairs(weights: Array) -> Array:
     return packed
 
 
-def _fours(weights: Array) -> Array:
-    """A nibble for each of four channels: (groups, 4, ...) to (groups, 1, ...).
-
-    Order and offsets are those of `sm_gemm_int4_paired`.
-    """
-    a, b, c, d = (weights[:, i : i + 1] for i in range(4))
-    packed: Array = 4096 * d + 256 * (b + 8) + 16 * (c + 8) + (a + 8)
-    return packed
-
-
 def pack(site: Site, rows: int) -> Packed:
     """Pack a layer whose `refusal` is None.
 
@@ -192,7 +183,7 @@ def pack(site: Site, rows: int) -> Packed:
     # A column of zeros stands for the values that steps lack.
     padded = np.pad(constants.weights, ((0, empty), (0, 1)))
     values = padded[:, _positions(rows, depth // rows)].reshape(groups, 4, -1, 2)
-    pack_halves = _fours if site.input(1).dtype == "int4" else _pairs
+    pack_halves = int4_halves if site.input(1).dtype == "int4" else _pairs
     halves = pack_halves(values)  # (group, pair or all four, step, value)
     words = (halves[..., 1] << 16) + (halves[..., 0] & 0xFFFF)
     parts = [words.swapaxes(1, 2).reshape(groups, -1), factors.reshape(groups, 8)]

@@ -161,6 +161,13 @@ class FullyConnected(_conv.Weighted):
             arguments=(0,),
         ),
         Kernel(
+            "sm_fully_connected_int4_dsp",
+            "fully_connected_int4_dsp.h",
+            guard=_pack.int4_guard,
+            params=_pack.int4_params,
+            arguments=(0,),
+        ),
+        Kernel(
             "sm_fully_connected_int4",
             "fully_connected_int4.h",
             guard=_conv.int4_guard,
