@@ -3,24 +3,25 @@
 #ifndef SM_FULLY_CONNECTED_INT4_DSP_H
 #define SM_FULLY_CONNECTED_INT4_DSP_H
 
-#include "requantize_dsp.h"
+#include "common.h"
+#include "dsp.h"
+#include "requantize.h"
 
 /* The input is (rows, in_c), the output (rows, out_c).
  *
  * weights: words for groups of four outputs a to d; in a group, for every four inputs, the word of
  * inputs 0 and 2, then of 1 and 3. The half of a word for one input is 4096 * d's weight + 256 *
  * (b's + 8) + 16 * (c's + 8) + (a's + 8). Inputs and outputs are filled up to fours with weights of
- * zero; so are the entries for each output.
- * doubled_bias: twice the bias, of which minus the input's zero point times the sum of weights is
- * part. shift: to the right, 1 to 21. */
+ * zero.
+ * bias: minus the input's zero point times the sum of weights is part of it, modulo 2^32. */
 typedef struct {
   int32_t rows, in_c, out_c;
-  int32_t twice_offset;              /* 2 * the output's zero point + 1 */
-  int32_t limited, act_min, act_max; /* limited: whether these are not -128 and 127 */
-  int32_t scale_step;                /* 4: a scale for each output; 0: four that serve for all */
+  int32_t scale_step; /* 1: a multiplier and a shift for each output; 0: one of each for all */
+  int32_t output_offset;
+  int32_t act_min, act_max;
   const int32_t *multiplier;
   const int8_t *shift;
-  const int32_t *doubled_bias;
+  const int32_t *bias;
   const int32_t *weights;
 } sm_fully_connected_int4_dsp_params;
 
@@ -137,26 +138,19 @@ SM_DSP void sm_fc4_sum(int32_t *out, const int8_t *in, int32_t count, const int3
 /* Every output needs its whole input row: the output must not overlap the input. */
 SM_KERNEL void sm_fully_connected_int4_dsp(const sm_fully_connected_int4_dsp_params *p,
                                            const int8_t *input, int8_t *output) {
-  int8_t *out = output;
   for (int32_t row = 0; row < p->rows; ++row, input += p->in_c) {
     const int32_t eights = sm_fc4_eights(input, p->in_c);
     const int32_t *w = p->weights;
-    const int32_t *bias = p->doubled_bias;
-    const int32_t *multiplier = p->multiplier;
-    const int8_t *shift = p->shift;
-    for (int32_t left = p->out_c; left > 0; left -= 4, bias += 4) {
+    for (int32_t oc = 0; oc < p->out_c;) {
       int32_t sums[4] = {-eights, -eights, -eights, 0};
       sm_fc4_sum(sums, input, p->in_c, &w);
-      for (int32_t i = 0; i < 4 && i < left; ++i) {
-        const sm_scale_dsp scale = sm_scale_dsp_of(multiplier[i], shift[i], p->twice_offset);
-        *out++ = (int8_t)sm_requantize_dsp(2 * sums[i] + bias[i], scale);
+      for (int32_t i = 0; i < 4 && oc < p->out_c; ++i, ++oc) {
+        const int32_t scale = oc * p->scale_step;
+        const int32_t acc = sm_wrap_add(sums[i], p->bias[oc]);
+        const int32_t out = sm_requantize(acc, p->multiplier[scale], p->shift[scale]);
+        *output++ = (int8_t)sm_clamp(out + p->output_offset, p->act_min, p->act_max);
       }
-      multiplier += p->scale_step;
-      shift += p->scale_step;
     }
-  }
-  if (p->limited) {
-    sm_limit_bytes_dsp(output, p->rows * p->out_c, p->act_min, p->act_max);
   }
 }
 

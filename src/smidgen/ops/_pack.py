@@ -106,9 +106,7 @@ def dsp_guard(site: Site) -> str | None:
 
 def int4_guard(site: Site) -> str | None:
     """Why the DSP kernel of FULLY_CONNECTED with int4 weights cannot compute this site, or None."""
-    if "dsp" not in site.features:
-        return "the core has no DSP instructions"
-    return _conv.int4_guard(site) or Channels.of(site).refusal()
+    return _conv.int4_guard(site) if "dsp" in site.features else "the core has no DSP instructions"
 
 
 def output_params(site: Site) -> dict[str, Param]:
@@ -170,22 +168,20 @@ def fully_connected_params(site: Site) -> Mapping[str, Param]:
 
 def int4_params(site: Site) -> Mapping[str, Param]:
     """The parameters of the DSP kernel of FULLY_CONNECTED with int4 weights."""
-    channels = Channels.of(site)
-    out_c, in_c = channels.weights.shape
-    fill = -out_c % 4
-    factors = np.stack([channels.multiplier, channels.shift])
-    one = _one_factor(channels)
-    factors = factors[:, :1].repeat(4, 1) if one else np.pad(factors, ((0, 0), (0, fill)), "edge")
+    portable = _conv.int8_params(site)
+    weights = site.constant(1).astype(np.int64)
+    out_c, in_c = weights.shape
+    bias = site.constants[2] if len(site.constants) > 2 else None
+    folded = np.zeros(out_c, np.int64) if bias is None else bias.astype(np.int64).ravel()
+    folded = folded - site.quant(0).zero_point * weights.sum(1)
     return {
         "rows": site.input(0).size // in_c,
         "in_c": in_c,
         "out_c": out_c,
-        **output_params(site),
-        "scale_step": 0 if one else 4,
-        "multiplier": factors[0].astype(np.int32),
-        "shift": factors[1].astype(np.int8),
-        "doubled_bias": np.pad(2 * channels.bias, (0, fill)).astype(np.int32),
-        "weights": _in_fours(channels.weights),
+        "scale_step": int(len(site.quant(1).scales) > 1),
+        **{k: portable[k] for k in ("output_offset", "act_min", "act_max", "multiplier", "shift")},
+        "bias": folded.astype(np.uint32).view(np.int32),
+        "weights": _in_fours(weights),
     }
 
 
