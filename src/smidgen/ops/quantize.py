@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -42,7 +43,17 @@ def _bytes_guard(site: Site) -> str | None:
 
 def _float_params(site: Site) -> Mapping[str, Param]:
     quant = site.quant(-1)
-    return {"size": site.output.size, "zero_point": quant.zero_point, "scale": quant.scale}
+    mantissa, exponent = math.frexp(1 / quant.scale)
+    reciprocal, exponent = min(round(mantissa * 2**16), 2**16 - 1), 150 - exponent
+    # Below 32 there are quotients of subnormal numbers, from 270 on not-a-number is a small one.
+    ordinary = 32 <= exponent < 270
+    return {
+        "size": site.output.size,
+        "zero_point": quant.zero_point,
+        "reciprocal": reciprocal,
+        "exponent": exponent if ordinary else 0,
+        "scale": quant.scale,
+    }
 
 
 @dataclass(frozen=True)
