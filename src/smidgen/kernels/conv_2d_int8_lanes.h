@@ -80,20 +80,6 @@ static SM_PART void sm_conv_2d_int8_lanes_fill(const sm_conv_2d_int8_lanes_param
   none->three = 0u - 128u * sums.three;
 }
 
-/* The channels of four pixels where outputs have no lines. */
-static SM_PART void sm_conv_2d_int8_lanes_round_twice(const sm_conv_2d_int8_lanes_params *p,
-                                                      sm_lanes_run *run) {
-  const uint8_t *weights = p->weights;
-  for (int32_t oc = 0; oc < p->out_c; ++oc, weights += p->depth) {
-    const sm_lanes_exact exact = {p->multiplier[oc], p->bias[oc], p->shifts[oc],
-                                  p->output_offset,  p->act_min,  p->act_max};
-    run->weights = weights;
-    run->items = 1;
-    sm_lanes_run_bytes(run);
-    sm_lanes_round_twice(run, &exact, run->out + oc);
-  }
-}
-
 /* scratch, aligned to 4: 12 * depth + in_c bytes. Four pixels are read fully before any of them is
  * written, otherwise in order: `output` may lie over `input` as far as this allows (see
  * block_lead). */
@@ -131,12 +117,12 @@ SM_KERNEL void sm_conv_2d_int8_lanes(const sm_conv_2d_int8_lanes_params *p, cons
     run.pixel_step = p->out_c;
     run.pixels = left < 4 ? left : 4;
     run.items = p->out_c;
+    run.exact.multiplier = p->multiplier;
+    run.exact.bias = p->bias;
+    run.exact.shifts = p->shifts;
+    run.exact.offset = p->output_offset;
     output += run.pixels * p->out_c;
-    if (p->lines) {
-      sm_lanes_run_bytes(&run);
-    } else {
-      sm_conv_2d_int8_lanes_round_twice(p, &run);
-    }
+    sm_lanes_channels(&run);
   }
 }
 

@@ -89,18 +89,13 @@ sm_depthwise_conv_2d_int8_lanes_rows(const sm_depthwise_conv_2d_int8_lanes_param
   run.items = p->out_w;
   run.x_step = 12 * p->kernel_h * p->stride_w;
   run.out_step = out_c;
-  if (p->lines) {
-    sm_lanes_run_words(&run);
-    return;
+  if (!p->lines) {
+    run.exact.multiplier = p->multiplier + oc;
+    run.exact.bias = p->bias + oc;
+    run.exact.shifts = p->shifts + oc;
+    run.exact.offset = p->output_offset;
   }
-  const sm_lanes_exact exact = {p->multiplier[oc], p->bias[oc], p->shifts[oc],
-                                p->output_offset,  p->act_min,  p->act_max};
-  for (int32_t ox = 0; ox < p->out_w; ++ox, run.out += out_c) {
-    run.items = 1;
-    sm_lanes_run_words(&run);
-    sm_lanes_round_twice(&run, &exact, run.out);
-    run.x += 3 * p->kernel_h * p->stride_w;
-  }
+  sm_lanes_columns(&run);
 }
 
 /* Weights of one output channel as words. */

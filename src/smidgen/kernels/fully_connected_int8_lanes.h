@@ -82,23 +82,34 @@ static SM_PART void sm_fully_connected_int8_lanes_fours(const int8_t *x, const u
 #undef SM_FC_STEP
 #endif
 
+/* One input times the weights of four outputs. */
+static inline void sm_fully_connected_int8_lanes_add(sm_lanes *sums, int8_t x, uint32_t weights) {
+  const uint32_t v = (uint32_t)x;
+  sums->one += weights * v;
+  sums->two += ((weights >> 8) & 0x00ff00ffu) * v;
+  sums->three += (weights >> 16) * v;
+}
+
 /* The sums P, Q and R of n products, n 1 or more. */
 static inline sm_lanes sm_fully_connected_int8_lanes_dot(const int8_t *x, const uint32_t *weights,
                                                          int32_t n, sm_lanes sums) {
-  const int8_t *const end = x + n;
+  const int8_t *const end = x + n, *const fours = x + (n & ~3);
 #if SM_HAS_THUMB1
-  if (n >= 4) {
-    const int32_t fours = n & ~3;
-    sm_fully_connected_int8_lanes_fours(x, weights, fours, &sums);
-    x += fours;
-    weights += fours;
+  if (x != fours) {
+    sm_fully_connected_int8_lanes_fours(x, weights, n & ~3, &sums);
+    weights += n & ~3;
+    x = fours;
+  }
+#else
+  for (; x != fours; x += 4, weights += 4) {
+    sm_fully_connected_int8_lanes_add(&sums, x[0], weights[0]);
+    sm_fully_connected_int8_lanes_add(&sums, x[1], weights[1]);
+    sm_fully_connected_int8_lanes_add(&sums, x[2], weights[2]);
+    sm_fully_connected_int8_lanes_add(&sums, x[3], weights[3]);
   }
 #endif
   for (; x != end; ++x, ++weights) {
-    const uint32_t v = (uint32_t)*x, w = *weights;
-    sums.one += w * v;
-    sums.two += ((w >> 8) & 0x00ff00ffu) * v;
-    sums.three += (w >> 16) * v;
+    sm_fully_connected_int8_lanes_add(&sums, *x, *weights);
   }
   return sums;
 }

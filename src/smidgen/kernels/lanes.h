@@ -42,8 +42,15 @@ static inline void sm_lanes_put(uint32_t *to, int8_t a, int8_t b, int8_t c, int8
   to[2] = (uint32_t)c + (last << 8);
 }
 
-/* A run over many channels of four pixels, or over many columns of four rows of one channel.
- * Without lines it makes the sums of its first item only. */
+/* How the outputs of a layer that has no lines are made: rounded twice. */
+typedef struct {
+  const int32_t *multiplier, *bias; /* for each channel */
+  const int8_t *shifts;
+  int32_t offset;
+} sm_lanes_exact;
+
+/* A run over many channels of four pixels, or over many columns of four rows of one channel. Where
+ * lanes_thumb1.h finds no lines it makes the sums of one item only. */
 typedef struct {
   const uint32_t *x; /* three words for each weight */
   const void *weights;
@@ -56,7 +63,8 @@ typedef struct {
   int32_t items;              /* 1 or more */
   int32_t x_step;             /* bytes between columns */
   int32_t sums[4];            /* of the last item */
-  int32_t out_step;           /* bytes between columns */
+  int32_t out_step;           /* bytes between outputs of items */
+  sm_lanes_exact exact;       /* of the item, where there are no lines */
 } sm_lanes_run;
 
 #endif

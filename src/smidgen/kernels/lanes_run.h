@@ -1,4 +1,4 @@
-/* Runs of sums of lanes.h and their outputs: in C, for cores that lanes_thumb1.h is not for. */
+/* Runs of sums of lanes.h, and their outputs. */
 #ifndef SM_LANES_RUN_H
 #define SM_LANES_RUN_H
 
@@ -7,82 +7,136 @@
 #include "lanes_thumb1.h"
 #include "requantize.h"
 #include "requantize_short.h"
+#include "thumb1.h"
 
-#if !SM_HAS_THUMB1
-
-/* The sums of one item, from its words, and its outputs. */
-static inline void sm_lanes_finish(sm_lanes_run *run, sm_lanes sums) {
-  sm_lanes_apart(sums, run->sums);
-  if (run->lines) {
-    int8_t *out = run->out;
-    for (int32_t i = 0; i < run->pixels; ++i, out += run->pixel_step) {
-      *out = sm_on_line(run->sums[i], run->lines, run->shift, run->low, run->high);
-    }
+/* Outputs of the sums of an item, rounded twice. */
+static SM_PART void sm_lanes_round_twice(const sm_lanes_run *run) {
+  int8_t *out = run->out;
+  const int32_t multiplier = *run->exact.multiplier, shift = *run->exact.shifts;
+  for (int32_t i = 0; i < run->pixels; ++i, out += run->pixel_step) {
+    const int32_t scaled = sm_requantize(run->sums[i] + *run->exact.bias, multiplier, shift);
+    *out = (int8_t)sm_clamp(scaled + run->exact.offset, run->low, run->high);
   }
 }
 
-/* Channels: weights are bytes with 128 added, one channel's behind the other's, and have a line
- * each; outputs lie side by side. */
-static SM_PART void sm_lanes_run_bytes(sm_lanes_run *run) {
-  const uint8_t *weights = run->weights;
-  for (; run->items > 0; --run->items) {
-    const uint32_t *x = run->x;
-    sm_lanes sums = run->none;
-    int32_t n = run->n;
-    for (; n >= 4; n -= 4, x += 12, weights += 4) {
-      const uint32_t w0 = weights[0], w1 = weights[1], w2 = weights[2], w3 = weights[3];
-      sums.one += x[0] * w0 + x[3] * w1 + x[6] * w2 + x[9] * w3;
-      sums.two += x[1] * w0 + x[4] * w1 + x[7] * w2 + x[10] * w3;
-      sums.three += x[2] * w0 + x[5] * w1 + x[8] * w2 + x[11] * w3;
-    }
-    for (; n > 0; --n, x += 3, ++weights) {
-      sums.one += x[0] * weights[0];
-      sums.two += x[1] * weights[0];
-      sums.three += x[2] * weights[0];
-    }
-    sm_lanes_finish(run, sums);
-    if (!run->lines) {
-      return;
-    }
+/* The next channel's factors. */
+static inline void sm_lanes_next_channel(sm_lanes_run *run) {
+  if (run->lines) {
     ++run->lines;
-    ++run->out;
+  } else {
+    ++run->exact.multiplier;
+    ++run->exact.bias;
+    ++run->exact.shifts;
+  }
+  ++run->out;
+}
+
+#if SM_HAS_THUMB1
+
+/* See below. */
+static SM_PART void sm_lanes_channels(sm_lanes_run *run) {
+  if (run->lines) {
+    sm_lanes_thumb1_bytes(run);
+    return;
+  }
+  const uint8_t *weights = run->weights;
+  for (int32_t items = run->items; items > 0; --items, weights += run->n) {
+    run->weights = weights;
+    sm_lanes_thumb1_bytes(run);
+    sm_lanes_round_twice(run);
+    sm_lanes_next_channel(run);
+  }
+}
+
+static SM_PART void sm_lanes_columns(sm_lanes_run *run) {
+  if (run->lines) {
+    sm_lanes_thumb1_words(run);
+    return;
+  }
+  for (int32_t items = run->items; items > 0; --items) {
+    sm_lanes_thumb1_words(run);
+    sm_lanes_round_twice(run);
+    run->x += run->x_step / 4;
+    run->out += run->out_step;
+  }
+}
+
+#else
+
+/* The outputs of an item. */
+static inline void sm_lanes_finish(sm_lanes_run *run, sm_lanes sums) {
+  sm_lanes_apart(sums, run->sums);
+  if (!run->lines) {
+    sm_lanes_round_twice(run);
+    return;
+  }
+  int8_t *out = run->out;
+  for (int32_t i = 0; i < run->pixels; ++i, out += run->pixel_step) {
+    *out = sm_on_line(run->sums[i], run->lines, run->shift, run->low, run->high);
+  }
+}
+
+/* One weight times three words. */
+static inline sm_lanes sm_lanes_add(sm_lanes sums, const uint32_t *x, uint32_t weight) {
+  sums.one += x[0] * weight;
+  sums.two += x[1] * weight;
+  sums.three += x[2] * weight;
+  return sums;
+}
+
+/* Channels: weights are bytes with 128 added, one channel's behind the other's, and have a line
+ * each; outputs lie side by side. Two channels at a time share what they load. */
+static SM_PART void sm_lanes_channels(sm_lanes_run *run) {
+  const uint8_t *a = run->weights;
+  const int32_t depth = run->n;
+  for (int32_t left = run->items; left > 0; left -= 2) {
+    const uint8_t *b = left > 1 ? a + depth : a;
+    const uint32_t *x = run->x;
+    sm_lanes first = run->none, second = run->none;
+    int32_t n = depth;
+    for (; n >= 4; n -= 4, x += 12, a += 4, b += 4) {
+      first = sm_lanes_add(first, x, a[0]);
+      second = sm_lanes_add(second, x, b[0]);
+      first = sm_lanes_add(first, x + 3, a[1]);
+      second = sm_lanes_add(second, x + 3, b[1]);
+      first = sm_lanes_add(first, x + 6, a[2]);
+      second = sm_lanes_add(second, x + 6, b[2]);
+      first = sm_lanes_add(first, x + 9, a[3]);
+      second = sm_lanes_add(second, x + 9, b[3]);
+    }
+    for (; n > 0; --n, x += 3, ++a, ++b) {
+      first = sm_lanes_add(first, x, *a);
+      second = sm_lanes_add(second, x, *b);
+    }
+    a = b;
+    sm_lanes_finish(run, first);
+    sm_lanes_next_channel(run);
+    if (left > 1) {
+      sm_lanes_finish(run, second);
+      sm_lanes_next_channel(run);
+    }
   }
 }
 
 /* Columns: weights are words, and they and their line are those of all items. */
-static SM_PART void sm_lanes_run_words(sm_lanes_run *run) {
-  for (; run->items > 0; --run->items) {
+static SM_PART void sm_lanes_columns(sm_lanes_run *run) {
+  for (int32_t left = run->items; left > 0; --left) {
     const uint32_t *x = run->x, *weights = run->weights;
     sm_lanes sums = run->none;
-    for (int32_t i = 0; i < run->n; ++i, x += 3) {
-      sums.one += x[0] * weights[i];
-      sums.two += x[1] * weights[i];
-      sums.three += x[2] * weights[i];
+    int32_t n = run->n;
+    for (; n >= 3; n -= 3, x += 9, weights += 3) {
+      sums = sm_lanes_add(sums, x, weights[0]);
+      sums = sm_lanes_add(sums, x + 3, weights[1]);
+      sums = sm_lanes_add(sums, x + 6, weights[2]);
+    }
+    for (; n > 0; --n, x += 3, ++weights) {
+      sums = sm_lanes_add(sums, x, *weights);
     }
     sm_lanes_finish(run, sums);
-    if (!run->lines) {
-      return;
-    }
-    run->x = (const uint32_t *)(const void *)((const char *)run->x + run->x_step);
+    run->x += run->x_step / 4;
     run->out += run->out_step;
   }
 }
 #endif
-
-/* How outputs are made where they have no lines: rounded twice. */
-typedef struct {
-  int32_t multiplier, bias, shift;
-  int32_t offset, low, high;
-} sm_lanes_exact;
-
-/* Outputs of the sums of a run's item. */
-static SM_PART void sm_lanes_round_twice(const sm_lanes_run *run, const sm_lanes_exact *exact,
-                                         int8_t *out) {
-  for (int32_t i = 0; i < run->pixels; ++i, out += run->pixel_step) {
-    const int32_t sum = run->sums[i] + exact->bias;
-    const int32_t scaled = sm_requantize(sum, exact->multiplier, exact->shift) + exact->offset;
-    *out = (int8_t)sm_clamp(scaled, exact->low, exact->high);
-  }
-}
 
 #endif

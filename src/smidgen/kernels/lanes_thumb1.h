@@ -185,9 +185,10 @@
   "mov r11, r7\n\t"                                                                                \
   "pop {r4, r5, r6, r7}\n\t"
 
-/* sm_lanes_run_bytes and sm_lanes_run_words. The code saves what it does not return, so that a
- * compiler has to spare none of the registers that it may need for its own frame. */
-static SM_PART void sm_lanes_run_bytes(sm_lanes_run *run) {
+/* Items with weights of their own, bytes, and items with the same weights, words. The code saves
+ * what it does not return, so that a compiler has to spare none of the registers that it may need
+ * for its own frame. */
+static SM_PART void sm_lanes_thumb1_bytes(sm_lanes_run *run) {
   register sm_lanes_run *r0 __asm__("r0") = run;
   __asm__ volatile(SM_RUN_BEGIN SM_RUN_BYTES SM_RUN_APART SM_RUN_NEXT_CHANNEL SM_RUN_OUTPUTS
                    "adds r5, #1\n\t" SM_RUN_END
@@ -196,7 +197,7 @@ static SM_PART void sm_lanes_run_bytes(sm_lanes_run *run) {
                    : "r1", "r2", "r3", "r12", "lr", "cc", "memory");
 }
 
-static SM_PART void sm_lanes_run_words(sm_lanes_run *run) {
+static SM_PART void sm_lanes_thumb1_words(sm_lanes_run *run) {
   register sm_lanes_run *r0 __asm__("r0") = run;
   __asm__ volatile(SM_RUN_BEGIN SM_RUN_WORDS SM_RUN_APART SM_RUN_NEXT_COLUMN SM_RUN_OUTPUTS
                    "ldr r0, [r7, #76]\n\t" /* out_step */
