@@ -35,49 +35,37 @@ typedef struct {
   int32_t y[4], x[4];
 } sm_lanes_windows;
 
-/* n values of each of four pixels to words, which are added up. Returns where the next ones go. */
-static SM_PART uint32_t *sm_conv_2d_int8_lanes_widen(uint32_t *to, const int8_t *const from[4],
-                                                     int32_t n, sm_lanes *sums) {
-  const int8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3];
-  sm_lanes sum = *sums;
-  for (int32_t i = 0; i < n; ++i, to += 3) {
-    sm_lanes_put(to, a[i], b[i], c[i], d[i]);
-    sum.one += to[0];
-    sum.two += to[1];
-    sum.three += to[2];
-  }
-  *sums = sum;
-  return to;
-}
-
 /* The words of four windows, and what sums start from; behind the words in_c bytes of padding. */
 static SM_PART void sm_conv_2d_int8_lanes_fill(const sm_conv_2d_int8_lanes_params *p,
                                                const int8_t *input, const sm_lanes_windows *at,
                                                uint32_t *words, sm_lanes *none) {
-  const int8_t *from[4];
   const int8_t *const border = (const int8_t *)(words + 3 * p->depth);
-  sm_lanes sums = {0, 0, 0};
   int32_t run = p->dilation_w == 1 || p->kernel_w == 1; /* whether rows are in one piece */
   for (int32_t i = 0; i < 4; ++i) {
     run &= at->y[i] >= 0 && at->y[i] + (p->kernel_h - 1) * p->dilation_h < p->in_h;
     run &= at->x[i] >= 0 && at->x[i] + p->kernel_w <= p->in_w;
   }
   const int32_t pieces = run ? 1 : p->kernel_w;
-  const int32_t n = run ? p->kernel_w * p->in_c : p->in_c;
+  sm_lanes_values values;
+  values.to = words;
+  values.end = run ? p->kernel_w * p->in_c : p->in_c;
+  values.step = 1;
+  values.next = 12;
+  values.sums.one = values.sums.two = values.sums.three = 0;
   for (int32_t ky = 0; ky < p->kernel_h; ++ky) {
     for (int32_t kx = 0; kx < pieces; ++kx) {
       for (int32_t i = 0; i < 4; ++i) {
         const int32_t y = at->y[i] + ky * p->dilation_h;
         const int32_t x = at->x[i] + kx * p->dilation_w;
         const int32_t inside = y >= 0 && y < p->in_h && x >= 0 && x < p->in_w;
-        from[i] = inside ? input + (y * p->in_w + x) * p->in_c : border;
+        values.from[i] = inside ? input + (y * p->in_w + x) * p->in_c : border;
       }
-      words = sm_conv_2d_int8_lanes_widen(words, from, n, &sums);
+      sm_lanes_widen(&values);
     }
   }
-  none->one = 0u - 128u * sums.one;
-  none->two = 0u - 128u * sums.two;
-  none->three = 0u - 128u * sums.three;
+  none->one = 0u - 128u * values.sums.one;
+  none->two = 0u - 128u * values.sums.two;
+  none->three = 0u - 128u * values.sums.three;
 }
 
 /* scratch, aligned to 4: 12 * depth + in_c bytes. Four pixels are read fully before any of them is

@@ -35,35 +35,46 @@ static SM_PART void
 sm_depthwise_conv_2d_int8_lanes_fill(const sm_depthwise_conv_2d_int8_lanes_params *p,
                                      const int8_t *channel, int32_t oy, uint32_t *words) {
   const int8_t border = (int8_t)p->padding;
-  const int32_t in_c = p->in_c, next = 3 * p->kernel_h;
   const int32_t reached = p->columns - p->pad_w;
   const int32_t columns = reached < p->in_w ? reached : p->in_w;
-  for (int32_t ky = 0; ky < p->kernel_h; ++ky, words += 3) {
-    const int8_t *from[4];
-    int32_t step[4], inside = 1;
-    for (int32_t i = 0; i < 4; ++i) {
-      const int32_t row = oy + i < p->out_h ? oy + i : p->out_h - 1;
-      const int32_t y = row * p->stride_h - p->pad_h + ky * p->dilation_h;
-      const int32_t is_in = y >= 0 && y < p->in_h;
-      inside &= is_in;
-      from[i] = is_in ? channel + y * p->in_w * in_c : &border;
-      step[i] = is_in ? in_c : 0;
+  const int32_t row = p->in_w * p->in_c, down = p->stride_h * row;
+  int32_t y = oy * p->stride_h - p->pad_h;
+  const int32_t last = y + 3 * p->stride_h + (p->kernel_h - 1) * p->dilation_h;
+  const int8_t *from = channel + y * row;
+  if (y >= 0 && last < p->in_h && oy + 4 <= p->out_h) {
+    sm_lanes_values values;
+    values.end = columns * p->in_c;
+    values.step = p->in_c;
+    values.next = 12 * p->kernel_h;
+    for (int32_t ky = 0; ky < p->kernel_h; ++ky, from += p->dilation_h * row, words += 3) {
+      values.from[0] = from;
+      values.from[1] = from + down;
+      values.from[2] = from + 2 * down;
+      values.from[3] = from + 3 * down;
+      values.to = words;
+      values.sums.one = values.sums.two = values.sums.three = 0; /* nobody needs them */
+      sm_lanes_widen(&values);
     }
-    const int8_t *a = from[0], *b = from[1], *c = from[2], *d = from[3];
+    return;
+  }
+  for (int32_t ky = 0; ky < p->kernel_h; ++ky, y += p->dilation_h, words += 3) {
+    const int8_t *at[4];
+    int32_t step[4];
+    int32_t yi = y;
+    for (int32_t i = 0; i < 4; ++i) { /* beyond the last row: some row */
+      const int32_t inside = yi >= 0 && yi < p->in_h && oy + i < p->out_h;
+      at[i] = inside ? channel + yi * row : &border;
+      step[i] = inside ? p->in_c : 0;
+      yi += p->stride_h;
+    }
+    const int8_t *a = at[0], *b = at[1], *c = at[2], *d = at[3];
     uint32_t *to = words;
-    if (inside) {
-      const int8_t *const end = a + columns * in_c;
-      for (; a != end; a += in_c, b += in_c, c += in_c, d += in_c, to += next) {
-        sm_lanes_put(to, *a, *b, *c, *d);
-      }
-    } else {
-      for (int32_t i = 0; i < columns; ++i, to += next) {
-        sm_lanes_put(to, *a, *b, *c, *d);
-        a += step[0];
-        b += step[1];
-        c += step[2];
-        d += step[3];
-      }
+    for (int32_t i = 0; i < columns; ++i, to += 3 * p->kernel_h) {
+      sm_lanes_put(to, *a, *b, *c, *d);
+      a += step[0];
+      b += step[1];
+      c += step[2];
+      d += step[3];
     }
   }
 }

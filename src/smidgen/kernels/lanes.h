@@ -42,6 +42,15 @@ static inline void sm_lanes_put(uint32_t *to, int8_t a, int8_t b, int8_t c, int8
   to[2] = (uint32_t)c + (last << 8);
 }
 
+/* Values of four pixels that become words: from[i][0], from[i][step] and on, before `end`. */
+typedef struct {
+  const int8_t *from[4];
+  uint32_t *to;
+  int32_t end, step; /* bytes */
+  int32_t next;      /* bytes between words of one value and of the next */
+  sm_lanes sums;     /* of the words so far */
+} sm_lanes_values;
+
 /* How the outputs of a layer that has no lines are made: rounded twice. */
 typedef struct {
   const int32_t *multiplier, *bias; /* for each channel */

@@ -9,6 +9,27 @@
 #include "requantize_short.h"
 #include "thumb1.h"
 
+/* Values to words; there is at least one of each pixel. Afterwards `to` is where the next go. */
+static SM_PART void sm_lanes_widen(sm_lanes_values *values) {
+#if SM_HAS_THUMB1
+  sm_lanes_thumb1_widen(values);
+#else
+  const int8_t *a = values->from[0], *b = values->from[1], *c = values->from[2],
+               *d = values->from[3];
+  const int32_t step = values->step, next = values->next / 4;
+  uint32_t *to = values->to;
+  sm_lanes sums = values->sums;
+  for (int32_t i = 0; i != values->end; i += step, to += next) {
+    sm_lanes_put(to, a[i], b[i], c[i], d[i]);
+    sums.one += to[0];
+    sums.two += to[1];
+    sums.three += to[2];
+  }
+  values->to = to;
+  values->sums = sums;
+#endif
+}
+
 /* Outputs of the sums of an item, rounded twice. */
 static SM_PART void sm_lanes_round_twice(const sm_lanes_run *run) {
   int8_t *out = run->out;
@@ -94,19 +115,17 @@ static SM_PART void sm_lanes_channels(sm_lanes_run *run) {
     const uint32_t *x = run->x;
     sm_lanes first = run->none, second = run->none;
     int32_t n = depth;
-    for (; n >= 4; n -= 4, x += 12, a += 4, b += 4) {
+    for (; n >= 2; n -= 2, x += 6, a += 2, b += 2) {
       first = sm_lanes_add(first, x, a[0]);
       second = sm_lanes_add(second, x, b[0]);
       first = sm_lanes_add(first, x + 3, a[1]);
       second = sm_lanes_add(second, x + 3, b[1]);
-      first = sm_lanes_add(first, x + 6, a[2]);
-      second = sm_lanes_add(second, x + 6, b[2]);
-      first = sm_lanes_add(first, x + 9, a[3]);
-      second = sm_lanes_add(second, x + 9, b[3]);
     }
-    for (; n > 0; --n, x += 3, ++a, ++b) {
+    if (n > 0) {
       first = sm_lanes_add(first, x, *a);
       second = sm_lanes_add(second, x, *b);
+      ++a;
+      ++b;
     }
     a = b;
     sm_lanes_finish(run, first);

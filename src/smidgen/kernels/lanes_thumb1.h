@@ -207,6 +207,76 @@ static SM_PART void sm_lanes_thumb1_words(sm_lanes_run *run) {
                    : "r1", "r2", "r3", "r12", "lr", "cc", "memory");
 }
 
+/* sm_lanes_widen. r0 to r3: from; r4: bytes behind them; r5: to; r6: the last pixel's value. */
+static SM_PART void sm_lanes_thumb1_widen(sm_lanes_values *values) {
+  register sm_lanes_values *r0 __asm__("r0") = values;
+  __asm__ volatile(".syntax unified\n\t"
+                   "push {r4, r5, r6, r7}\n\t"
+                   "mov r4, r8\n\t"
+                   "mov r5, r9\n\t"
+                   "mov r6, r10\n\t"
+                   "mov r7, r11\n\t"
+                   "push {r0, r4, r5, r6, r7}\n\t"
+                   "ldr r1, [r0, #20]\n\t" /* end */
+                   "mov r12, r1\n\t"
+                   "ldr r1, [r0, #24]\n\t" /* step */
+                   "mov r11, r1\n\t"
+                   "ldr r1, [r0, #28]\n\t" /* next */
+                   "mov lr, r1\n\t"
+                   "ldr r1, [r0, #32]\n\t" /* sums */
+                   "mov r8, r1\n\t"
+                   "ldr r1, [r0, #36]\n\t"
+                   "mov r9, r1\n\t"
+                   "ldr r1, [r0, #40]\n\t"
+                   "mov r10, r1\n\t"
+                   "movs r4, #0\n\t"
+                   "ldr r5, [r0, #16]\n\t" /* to */
+                   "ldmia r0!, {r1, r2, r3}\n\t"
+                   "ldr r6, [r0]\n\t"
+                   "mov r0, r1\n\t"
+                   "mov r1, r2\n\t"
+                   "mov r2, r3\n\t"
+                   "mov r3, r6\n"
+                   "1:\n\t"
+                   "ldrsb r6, [r3, r4]\n\t"
+                   "lsls r6, r6, #8\n\t"
+                   "ldrsb r7, [r2, r4]\n\t"
+                   "adds r7, r7, r6\n\t"
+                   "str r7, [r5, #8]\n\t"
+                   "add r10, r7\n\t"
+                   "lsls r6, r6, #8\n\t"
+                   "ldrsb r7, [r1, r4]\n\t"
+                   "adds r7, r7, r6\n\t"
+                   "str r7, [r5, #4]\n\t"
+                   "add r9, r7\n\t"
+                   "lsls r6, r6, #8\n\t"
+                   "ldrsb r7, [r0, r4]\n\t"
+                   "adds r7, r7, r6\n\t"
+                   "str r7, [r5]\n\t"
+                   "add r8, r7\n\t"
+                   "add r5, lr\n\t"
+                   "add r4, r11\n\t"
+                   "cmp r4, r12\n\t"
+                   "bne 1b\n\t"
+                   "pop {r0}\n\t"
+                   "str r5, [r0, #16]\n\t"
+                   "mov r1, r8\n\t"
+                   "mov r2, r9\n\t"
+                   "mov r3, r10\n\t"
+                   "str r1, [r0, #32]\n\t"
+                   "str r2, [r0, #36]\n\t"
+                   "str r3, [r0, #40]\n\t"
+                   "pop {r4, r5, r6, r7}\n\t"
+                   "mov r8, r4\n\t"
+                   "mov r9, r5\n\t"
+                   "mov r10, r6\n\t"
+                   "mov r11, r7\n\t"
+                   "pop {r4, r5, r6, r7}\n\t"
+                   : "+r"(r0)
+                   :
+                   : "r1", "r2", "r3", "r12", "lr", "cc", "memory");
+}
+
 #undef SM_RUN_BEGIN
 #undef SM_RUN_STEP
 #undef SM_RUN_BYTE
