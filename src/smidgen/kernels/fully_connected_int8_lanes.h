@@ -114,10 +114,31 @@ static inline sm_lanes sm_fully_connected_int8_lanes_dot(const int8_t *x, const 
   return sums;
 }
 
+/* Up to four outputs from their sums. */
+static SM_PART void
+sm_fully_connected_int8_lanes_outputs(const sm_fully_connected_int8_lanes_params *p,
+                                      const int32_t *sums, int32_t first, int32_t n, int8_t *out) {
+  const int32_t low = p->act_min, high = p->act_max, step = p->scale_step;
+  const int32_t *multiplier = p->multiplier + first * step, *addend = p->addend + first;
+  if (p->shifts) {
+    const int8_t *shift = p->shifts + first * step;
+    for (; n > 0; --n, multiplier += step, shift += step) {
+      const int32_t scaled = sm_requantize(*sums++ + *addend++, *multiplier, *shift);
+      *out++ = (int8_t)sm_clamp(scaled + p->output_offset, low, high);
+    }
+  } else {
+    const int32_t shift = p->shift;
+    for (; n > 0; --n, multiplier += step) {
+      const sm_line line = {*multiplier, *addend++};
+      *out++ = sm_on_line(*sums++, &line, shift, low, high);
+    }
+  }
+}
+
 /* Every output needs its whole input row: the output must not overlap the input. */
 SM_KERNEL void sm_fully_connected_int8_lanes(const sm_fully_connected_int8_lanes_params *p,
                                              const int8_t *input, int8_t *output) {
-  for (int32_t row = 0; row < p->rows; ++row, input += p->in_c) {
+  for (int32_t row = 0; row < p->rows; ++row, input += p->in_c, output += p->out_c) {
     const uint32_t *weights = p->weights;
     int32_t total = 0;
     for (int32_t i = 0; i < p->in_c; ++i) {
@@ -133,17 +154,7 @@ SM_KERNEL void sm_fully_connected_int8_lanes(const sm_fully_connected_int8_lanes
       sm_lanes_apart(sums, apart);
       apart[0] = -apart[0];
       const int32_t n = p->out_c - oc < 4 ? p->out_c - oc : 4;
-      for (int32_t i = 0; i < n; ++i, ++output) {
-        const int32_t scale = (oc + i) * p->scale_step;
-        const sm_line line = {p->multiplier[scale], p->addend[oc + i]};
-        if (p->shifts) {
-          const int32_t sum = apart[i] + line.addend;
-          const int32_t scaled = sm_requantize(sum, line.multiplier, p->shifts[scale]);
-          *output = (int8_t)sm_clamp(scaled + p->output_offset, p->act_min, p->act_max);
-        } else {
-          *output = sm_on_line(apart[i], &line, p->shift, p->act_min, p->act_max);
-        }
-      }
+      sm_fully_connected_int8_lanes_outputs(p, apart, oc, n, output + oc);
     }
   }
 }
