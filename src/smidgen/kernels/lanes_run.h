@@ -98,7 +98,7 @@ static inline void sm_lanes_finish(sm_lanes_run *run, sm_lanes sums) {
 }
 
 /* One weight times three words. */
-static inline sm_lanes sm_lanes_add(sm_lanes sums, const uint32_t *x, uint32_t weight) {
+static inline sm_lanes sm_lanes_step(sm_lanes sums, const uint32_t *x, uint32_t weight) {
   sums.one += x[0] * weight;
   sums.two += x[1] * weight;
   sums.three += x[2] * weight;
@@ -116,14 +116,14 @@ static SM_PART void sm_lanes_channels(sm_lanes_run *run) {
     sm_lanes first = run->none, second = run->none;
     int32_t n = depth;
     for (; n >= 2; n -= 2, x += 6, a += 2, b += 2) {
-      first = sm_lanes_add(first, x, a[0]);
-      second = sm_lanes_add(second, x, b[0]);
-      first = sm_lanes_add(first, x + 3, a[1]);
-      second = sm_lanes_add(second, x + 3, b[1]);
+      first = sm_lanes_step(first, x, a[0]);
+      second = sm_lanes_step(second, x, b[0]);
+      first = sm_lanes_step(first, x + 3, a[1]);
+      second = sm_lanes_step(second, x + 3, b[1]);
     }
     if (n > 0) {
-      first = sm_lanes_add(first, x, *a);
-      second = sm_lanes_add(second, x, *b);
+      first = sm_lanes_step(first, x, *a);
+      second = sm_lanes_step(second, x, *b);
       ++a;
       ++b;
     }
@@ -144,12 +144,12 @@ static SM_PART void sm_lanes_columns(sm_lanes_run *run) {
     sm_lanes sums = run->none;
     int32_t n = run->n;
     for (; n >= 3; n -= 3, x += 9, weights += 3) {
-      sums = sm_lanes_add(sums, x, weights[0]);
-      sums = sm_lanes_add(sums, x + 3, weights[1]);
-      sums = sm_lanes_add(sums, x + 6, weights[2]);
+      sums = sm_lanes_step(sums, x, weights[0]);
+      sums = sm_lanes_step(sums, x + 3, weights[1]);
+      sums = sm_lanes_step(sums, x + 6, weights[2]);
     }
     for (; n > 0; --n, x += 3, ++weights) {
-      sums = sm_lanes_add(sums, x, *weights);
+      sums = sm_lanes_step(sums, x, *weights);
     }
     sm_lanes_finish(run, sums);
     run->x += run->x_step / 4;
