@@ -1,4 +1,4 @@
-"""What `mkdocs build` needs besides `docs/`: pages that lie elsewhere in the repository."""
+"""What `mkdocs build` needs besides `docs/`: pages that lie elsewhere, or in docstrings."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from reference import api  # beside this file
 
 REPO = Path(__file__).resolve().parent.parent
 # Where they lie → where they are on the site. Pages link to the former, as the repository needs.
@@ -27,7 +28,8 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages."""
+    """Add the pages, and that of the Python API."""
+    files.append(File.generated(config, "api.md", content=api()))
     for source, page in ELSEWHERE.items():
         path = str((REPO / "docs" / source).resolve())
         files.append(File.generated(config, page, abs_src_path=path))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from docs import generate
+import smidgen
+from docs import generate, reference
 from smidgen.cli import app
 from tests.conftest import REPO
 from tests.docs.pages import PAGES, anchors, links, name
@@ -36,7 +37,11 @@ def test_every_page_is_in_the_navigation() -> None:
     nav = (REPO / "mkdocs.yml").read_text(encoding="utf-8").split("\nnav:\n")[1]
     shown = set(re.findall(r": (\S+\.md)$", nav, re.MULTILINE))
     pages = {str(p.relative_to(REPO / "docs")) for p in (REPO / "docs").rglob("*.md")}
-    assert shown == pages | {"changelog.md", "contributing.md"}  # docs/hooks.py adds the figures
+    assert shown == pages | {
+        "changelog.md",
+        "contributing.md",
+        "api.md",
+    }  # and the figures, by hook
 
 
 @pytest.mark.parametrize(
@@ -50,6 +55,14 @@ def test_every_page_is_in_the_navigation() -> None:
 )
 def test_generated_parts_are_not_stale(path: Path, made: Any) -> None:
     assert path.read_text(encoding="utf-8") == made(), "run python -m docs.generate"
+
+
+def test_the_api_page_has_every_public_name_and_what_it_returns() -> None:
+    page = reference.api()
+    for name_ in (*set(smidgen.__all__) - {"__version__"}, *reference.RESULTS):
+        entry = page.split(f"## {name_}\n\n")[1].split("\n## ")[0]
+        assert len(entry) > 50, name_
+    assert 'recipe: str | Recipe = "int8"'.replace('"', "'") in page
 
 
 def test_commands_and_options_exist() -> None:

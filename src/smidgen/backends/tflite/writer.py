@@ -64,7 +64,8 @@ def write(
         OSError: The file cannot be written.
 
     Example:
-        >>> write(int8, "copy.tflite")[4:8]
+        >>> from smidgen import write_tflite  # by its public name
+        >>> write_tflite(int8, "copy.tflite")[4:8]
         b'TFL3'
     """
     writer = _Writer(graph, names, compact or tflm_only, tflm_only)
