@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 NOT_FOLDED = (
-    "batch normalization exists in training only: quantize the model, which folds it into the layer "
-    "before it; in float, smidgen.transforms.rewrites.simplify does"
+    "batch normalization exists in training only: quantize the model, which folds it into the "
+    "layer before it; in float, smidgen.transforms.rewrites.simplify does"
 )
 
 
