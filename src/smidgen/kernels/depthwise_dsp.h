@@ -109,11 +109,8 @@ static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const
   }
 }
 
-/* Up to four bytes of a position. */
+/* One to four bytes of a position, or what stands for it outside. */
 static inline uint32_t sm_depthwise_load(const int8_t *from, int32_t count) {
-  if (count == 4) {
-    return sm_load32(from);
-  }
   uint32_t word = 0;
   for (int32_t i = count; i > 0; --i) {
     word = word << 8 | (uint8_t)from[i - 1];
@@ -121,60 +118,84 @@ static inline uint32_t sm_depthwise_load(const int8_t *from, int32_t count) {
   return word;
 }
 
-/* One line of a tile, from a position on, which may be outside. */
-static SM_PART void sm_depthwise_line(const sm_depthwise_dsp_params *p, const int8_t *line,
-                                      int32_t position, int32_t columns, uint32_t *to) {
+/* Two positions of four channels of some lines to a column of a tile. */
+static inline void sm_depthwise_column(const int8_t *from, int32_t step, int32_t line_step,
+                                       int32_t lines, uint32_t *to) {
+  if (lines & 1) {
+    sm_depthwise_pair(to, 1, sm_load32(from), sm_load32(from + step));
+    from += line_step;
+    to += 4;
+  }
+  for (lines >>= 1; lines > 0; --lines, to += 8) {
+    sm_depthwise_pair(to, 1, sm_load32(from), sm_load32(from + step));
+    from += line_step;
+    sm_depthwise_pair(to + 4, 1, sm_load32(from), sm_load32(from + step));
+    from += line_step;
+  }
+}
+
+/* Some lines, all inside of the image, to columns of a tile, from a position on. Positions may be
+ * outside. `from` is where the first one of the first line is, or would be. */
+static SM_PART void sm_depthwise_fill(const sm_depthwise_dsp_params *p, const int8_t *from,
+                                      int32_t lines, int32_t position, int32_t columns,
+                                      uint32_t *to) {
   const uint32_t padding = sm_four8(p->padding);
-  const int32_t count = p->channels < 4 ? p->channels : 4;
-  const int32_t step = p->step, pitch = 4 * p->rows;
-  const int8_t *from = line + position * step;
-  while (columns > 0) {
-    int32_t inside = position < 0 ? 0 : (p->length - position) / 2;
-    inside = inside < columns ? inside : columns;
-    if (inside > 0 && count == 4) {
-      position += 2 * inside;
-      columns -= inside;
-      do {
-        const uint32_t a = sm_load32(from), b = sm_load32(from + step);
-        from += 2 * step;
-        sm_depthwise_pair(to, 1, a, b);
-        to += pitch;
-      } while (--inside > 0);
+  const int32_t step = p->step, line_step = p->line_step;
+  for (; columns > 0; --columns, position += 2, from += 2 * step, to += 4 * p->rows) {
+    if (position >= 0 && position + 1 < p->length && p->channels >= 4) {
+      sm_depthwise_column(from, step, line_step, lines, to);
       continue;
     }
+    const int32_t count = p->channels < 4 ? p->channels : 4;
     const int has_a = position >= 0 && position < p->length;
     const int has_b = position >= -1 && position + 1 < p->length;
-    const uint32_t a = has_a ? sm_depthwise_load(from, count) : padding;
-    const uint32_t b = has_b ? sm_depthwise_load(from + step, count) : padding;
-    sm_depthwise_pair(to, 1, a, b);
-    position += 2;
-    from += 2 * step;
-    to += pitch;
-    --columns;
+    const int8_t *at = from;
+    for (int32_t i = 0; i < 4 * lines; i += 4, at += line_step) {
+      const uint32_t a = has_a ? sm_depthwise_load(at, count) : padding;
+      const uint32_t b = has_b ? sm_depthwise_load(at + step, count) : padding;
+      sm_depthwise_pair(to + i, 1, a, b);
+    }
+  }
+}
+
+/* Lines outside of the image in every column of a tile. */
+static inline void sm_depthwise_outside(const sm_depthwise_dsp_params *p, int32_t lines,
+                                        uint32_t *to) {
+  const uint32_t both = sm_pack16(p->padding, p->padding);
+  for (int32_t j = 0; j < p->columns; ++j, to += 4 * p->rows) {
+    for (int32_t i = 0; i < 4 * lines; ++i) {
+      to[i] = both;
+    }
   }
 }
 
 /* Outputs of `count` of four channels, beginning with number `lane`, to where they belong. */
-static SM_PART void sm_depthwise_store(const sm_depthwise_dsp_params *p, const uint32_t *from,
-                                       int8_t *to, int32_t lines, int32_t length, int32_t lane,
-                                       int32_t count) {
-  const uint32_t lows = sm_four8(p->act_min), highs = sm_four8(p->act_max);
-  for (; lines > 0; --lines, to += p->out_line_step, from += 2) {
-    const uint32_t *word = from;
+static SM_PART void sm_depthwise_store(const sm_depthwise_dsp_params *p, uint32_t *from, int8_t *to,
+                                       int32_t lines, int32_t length, int32_t lane, int32_t count) {
+  const int32_t step = p->out_step, line_step = p->out_line_step;
+  for (; length > 0; length -= 2, from += 2 * p->out_rows, to += 2 * step) {
     int8_t *at = to;
-    for (int32_t i = 0; i < length; ++i, at += p->out_step) {
-      uint32_t four = word[i & 1];
-      word += i & 1 ? 2 * p->out_rows : 0;
-      if (p->clamp) {
-        four = sm_min8(sm_max8(four, lows), highs);
+    if (p->clamp) {
+      const uint32_t lows = sm_four8(p->act_min), highs = sm_four8(p->act_max);
+      for (int32_t i = 0; i < 2 * lines; ++i) {
+        from[i] = sm_min8(sm_max8(from[i], lows), highs);
       }
-      if (count == 4) {
-        sm_store32(at, four);
-        continue;
+    }
+    if (length > 1 && count == 4) {
+      for (int32_t i = 0; i < 2 * lines; i += 2, at += line_step) {
+        const uint32_t a = from[i], b = from[i + 1];
+        sm_store32(at, a);
+        sm_store32(at + step, b);
       }
-      four >>= 8 * lane;
-      for (int32_t k = 0; k < count; ++k, four >>= 8) {
-        at[k] = (int8_t)(uint8_t)four;
+      continue;
+    }
+    const int8_t *byte = (const int8_t *)from + lane;
+    for (int32_t i = lines; i > 0; --i, byte += 8, at += line_step) {
+      for (int32_t k = 0; k < count; ++k) {
+        at[k] = byte[k];
+        if (length > 1) {
+          at[step + k] = byte[4 + k];
+        }
       }
     }
   }
@@ -196,7 +217,12 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
     const int32_t left = p->out_lines - out_line;
     const int32_t lines = left < p->band ? left : p->band;
     const int32_t rows = (lines - 1) * p->line_stride + p->window_lines;
-    const int32_t first_line = out_line * p->line_stride - p->line_pad;
+    const int32_t line = out_line * p->line_stride - p->line_pad;
+    const int32_t above = line < 0 ? -line : 0;
+    const int32_t below = line + rows > p->lines ? line + rows - p->lines : 0;
+    const int8_t *const first = input + (line + above) * p->line_step;
+    sm_depthwise_outside(p, above, tile);
+    sm_depthwise_outside(p, below, tile + 4 * (rows - below));
     const int32_t *stream = p->stream;
     for (int32_t channel = 0; channel < p->channels; channel += 4) {
       const int32_t rest = p->channels - channel;
@@ -217,19 +243,8 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
           }
         }
         const int32_t position = at * p->stride - p->pad + 2 * known;
-        for (int32_t i = 0; i < rows; ++i) {
-          uint32_t *const to = tile + known * pitch + 4 * i;
-          const int32_t line = first_line + i;
-          if (line >= 0 && line < p->lines) {
-            const int8_t *from = input + line * p->line_step + channel - lane;
-            sm_depthwise_line(p, from, position, columns - known, to);
-          } else {
-            const uint32_t both = sm_pack16(p->padding, p->padding);
-            for (int32_t j = 0; j < (columns - known) * pitch; j += pitch) {
-              to[j] = to[j + 1] = to[j + 2] = to[j + 3] = both;
-            }
-          }
-        }
+        sm_depthwise_fill(p, first + position * p->step + channel - lane, rows - above - below,
+                          position, columns - known, tile + known * pitch + 4 * above);
         const sm_depthwise_call call = {tile + lane,
                                         (int8_t *)outs + lane,
                                         weights + lane * p->words,

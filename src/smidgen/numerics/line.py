@@ -106,7 +106,26 @@ def _line(
         multiplier = _multiplier(products, least)
         if multiplier is not None:
             return addend, multiplier
+    # A short piece of a line has room for it at other addends, further away.
+    ideal = round(real * 2.0 ** (SHIFT - 8))
+    for multiplier in sorted(
+        range(ideal - _TRIES, ideal + _TRIES + 1), key=lambda m: abs(m - ideal)
+    ):
+        if 0 < multiplier < _LIMIT:
+            found = _addend(multiplier, steps, low, high, outputs)
+            if found is not None:
+                return found, multiplier
     return None
+
+
+def _addend(multiplier: int, steps: Array, low: int, high: int, outputs: Array) -> int | None:
+    """The smallest addend that agrees at each step, with a multiplier."""
+    at, before = steps <= high, steps > low
+    reaches = -(-(outputs << SHIFT) // multiplier)  # the least 256 * acc + addend for each output
+    smallest = max(int((reaches - 256 * steps)[at].max(initial=-_LIMIT)), -_LIMIT - 256 * low)
+    largest = int((reaches - 1 - 256 * (steps - 1))[before].min(initial=_LIMIT))
+    largest = min(largest, _LIMIT - 1 - 256 * high, _LIMIT - 1)
+    return max(smallest, -_LIMIT) if max(smallest, -_LIMIT) <= largest else None
 
 
 def _multiplier(products: Array, least: Array) -> int | None:

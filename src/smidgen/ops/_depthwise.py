@@ -9,14 +9,58 @@ from typing import Any
 import numpy as np
 
 from smidgen.ops import _conv, _paired
-from smidgen.ops._kernel import Param, Site
+from smidgen.ops._kernel import Kernel, Param, Site
 
 Array = np.ndarray[Any, Any]
 
 _MAX_TAPS = 127  # their numbers are bytes
 _BAND = 6  # lines of outputs at a time at most
-_3X3_ROWS = 8, 6  # lines of values and outputs of every tile of 3x3 windows
 _CHUNK_BYTES = 1400  # of a tile and its outputs: more takes memory, less takes time
+
+
+@dataclass(frozen=True)
+class Core:
+    """What computes a tile, written for one window and stride, or for any.
+
+    Args:
+        name: what its kernel is called behind `sm_depthwise_conv_2d_int8_`.
+        window, stride: (h, w), the only ones it knows; () for any.
+        rows, out_rows: lines of values and of outputs that its tiles have; 0 for what it takes.
+        taps: pairs of taps, line by line, -1 for none, that it reads as words of two weights; ()
+            for those of `pairs_of_taps`.
+        exact: whether it can round twice as it is, rather than by a line.
+    """
+
+    name: str
+    window: tuple[int, ...] = ()
+    stride: tuple[int, ...] = ()
+    rows: int = 0
+    out_rows: int = 0
+    taps: tuple[tuple[int, int], ...] = ()
+    exact: bool = True
+
+
+CORES = (
+    Core(
+        "3x3",
+        (3, 3),
+        (1, 1),
+        8,
+        6,
+        tuple((i + j, i + j + 1) for i in (0, 3, 6) for j in (0, 1)),
+        exact=False,
+    ),
+    Core(
+        "3x3_stride2",
+        (3, 3),
+        (2, 2),
+        9,
+        4,
+        ((0, 1), (3, 4), (6, 7), (2, 5), (8, -1)),
+        exact=False,
+    ),
+    Core("dsp"),
+)
 
 
 @dataclass(frozen=True)
@@ -103,34 +147,25 @@ def _axes(site: Site) -> tuple[Axis, Axis]:
     return vertical, horizontal
 
 
-def tiling(site: Site) -> Tiling:
+def tiling(site: Site, core: Core) -> Tiling:
     """Choose lines, bands and chunks."""
     vertical, horizontal = _axes(site)
+    most = core.out_rows or _BAND
     # Columns as lines only if one band has them all: bands must leave whole rows behind.
-    swap = horizontal.out <= _BAND and _waste(horizontal, vertical) < _waste(vertical, horizontal)
+    swap = horizontal.out <= most and _waste(horizontal, vertical) < _waste(vertical, horizontal)
     across, along = (horizontal, vertical) if swap else (vertical, horizontal)
-    bands = -(-across.out // _BAND)
-    band = min(_BAND, -(-across.out // bands), across.out)
+    bands = -(-across.out // most)
+    band = -(-across.out // bands)
     if bands > 1:
-        band += band % 2
-    rows, out_rows = across.rows(band), band
-    if is_3x3(site):
-        rows, out_rows = _3X3_ROWS
+        band = min(most, band + band % 2)
+    rows, out_rows = core.rows or across.rows(band), core.out_rows or band
     pairs = -(-along.out // 2)
-    chunks = 1
-    while True:
+    for chunks in range(1, pairs + 1):
         chunk = 2 * -(-pairs // chunks)
         found = Tiling(across, along, swap, band, chunk, rows, out_rows)
-        if found.scratch <= _CHUNK_BYTES or chunk == 2:
-            return found
-        chunks += 1
-
-
-def is_3x3(site: Site) -> bool:
-    """Whether the layer has a 3x3 window and stride 1."""
-    op = site.op
-    assert isinstance(op, _conv.Convolution)
-    return site.input(1).shape[1:3] == (3, 3) and (op.stride_h, op.stride_w) == (1, 1)
+        if found.scratch <= _CHUNK_BYTES:
+            break
+    return found
 
 
 def _waste(across: Axis, along: Axis) -> int:
@@ -138,8 +173,8 @@ def _waste(across: Axis, along: Axis) -> int:
     return across.out * (along.out + along.out % 2)
 
 
-def guard(site: Site) -> str | None:
-    """Why no DSP kernel can compute this site, or None."""
+def guard(site: Site, core: Core) -> str | None:
+    """Why a core cannot compute this site, or None."""
     if "dsp" not in site.features:
         return "the core has no DSP instructions"
     nibbles = site.input(1).dtype == "int4"
@@ -154,44 +189,37 @@ def guard(site: Site) -> str | None:
         return "the window is dilated"
     if w[1] * w[2] > _MAX_TAPS:
         return f"the window has more than {_MAX_TAPS} taps"
-    return _paired.layer(site).refusal()
-
-
-def guard_3x3(site: Site) -> str | None:
-    """Why the DSP kernel of 3x3 windows cannot compute this site, or None."""
-    reason = guard(site)
-    if reason is None and not is_3x3(site):
-        return "the window is not 3x3 with stride 1"
-    if reason is None and not _paired.layer(site).factors()[1]:
+    if core.window and (w[1:3] != core.window or (op.stride_h, op.stride_w) != core.stride):
+        return f"the window is not {core.name}"
+    layer = _paired.layer(site)
+    if not core.exact and not layer.factors()[1]:
         return "rounding twice takes more than a line"
-    return reason
+    return layer.refusal()
 
 
-def pairs_of_taps(kernel: int, words: int) -> list[tuple[int, int]]:
-    """Taps (-1 for none) of a line of a window on each word that it may lie on.
+def pairs_of_taps(across: Axis, along: Axis) -> list[tuple[int, int]]:
+    """Taps (-1 for none) of a window on each word that a line of it may lie on.
 
     For each word two pairs: of a window that begins with a word, and of one that begins with the
     second value of a word.
     """
 
-    def tap(i: int) -> int:
-        return i if 0 <= i < kernel else -1
+    def tap(line: int, i: int) -> int:
+        return line * along.kernel + i if 0 <= i < along.kernel else -1
 
-    found = []
-    for word in range(words):
-        found += [(tap(2 * word), tap(2 * word + 1)), (tap(2 * word - 1), tap(2 * word))]
-    return found
+    return [
+        (tap(line, 2 * word - late), tap(line, 2 * word + 1 - late))
+        for line in range(across.kernel)
+        for word in range(along.words)
+        for late in (0, 1)
+    ]
 
 
-def params(site: Site, line: list[tuple[int, int]]) -> Mapping[str, Param]:
-    """Fields of sm_depthwise_dsp_params.
-
-    Args:
-        site: a layer.
-        line: pairs of taps that the core reads for each line of the window.
-    """
-    cut = tiling(site)
+def params(site: Site, core: Core) -> Mapping[str, Param]:
+    """Fields of sm_depthwise_dsp_params."""
+    cut = tiling(site, core)
     across, along = cut.across, cut.along
+    taps = core.taps or pairs_of_taps(across, along)
     layer = _paired.layer(site)
     factors, straight = layer.factors()
     shifts = None if straight else -layer.shift - 1
@@ -199,11 +227,6 @@ def params(site: Site, line: list[tuple[int, int]]) -> Mapping[str, Param]:
     weights = layer.weights.reshape(-1, *kernel)
     if cut.swapped:
         weights = weights.swapaxes(1, 2)
-    taps = [
-        tuple(t if t < 0 else i * along.kernel + t for t in pair)
-        for i in range(across.kernel)
-        for pair in line
-    ]
     low, high = layer.bounds
     nibbles = site.input(1).dtype == "int4"
     return {
@@ -271,23 +294,23 @@ def _stream(weights: Array, factors: Array, shifts: Array | None, nibbles: bool)
     return stream
 
 
-def scratch(site: Site, words: int) -> int:
-    """Bytes of scratch of a kernel whose core reads so many words for each line of the window."""
-    cut = tiling(site)
-    return 16 * words * cut.across.kernel + cut.scratch
+def scratch(site: Site, core: Core) -> int:
+    """Bytes of scratch: weights of four channels, the tile and its outputs."""
+    cut = tiling(site, core)
+    return 16 * len(core.taps or pairs_of_taps(cut.across, cut.along)) + cut.scratch
 
 
-def in_place(site: Site) -> int | None:
+def in_place(site: Site, core: Core) -> int | None:
     """The output may take the input's place if there is one band and both have one shape."""
-    cut = tiling(site)
+    cut = tiling(site, core)
     same = site.input(0).shape == site.output.shape
     strides = cut.across.stride, cut.along.stride
     return 0 if same and strides == (1, 1) and cut.band == cut.across.out else None
 
 
-def overlap(site: Site) -> Mapping[int, int]:
+def overlap(site: Site, core: Core) -> Mapping[int, int]:
     """A band's outputs may lie over what no window of this band or of a later one lies on."""
-    cut = tiling(site)
+    cut = tiling(site, core)
     across = cut.across
     if cut.band == across.out:  # see in_place
         return {}
@@ -295,3 +318,19 @@ def overlap(site: Site) -> Mapping[int, int]:
     written = np.minimum(starts + cut.band, across.out) * across.out_step
     needed = np.clip(starts * across.stride - across.pad, 0, None) * across.step
     return {0: max(0, int((written - needed).max()))}
+
+
+def kernel(core: Core) -> Kernel:
+    """The kernel that computes tiles with a core."""
+    symbol = f"depthwise_conv_2d_int8_{core.name}"
+    return Kernel(
+        f"sm_{symbol}",
+        f"{symbol}.h",
+        guard=lambda site: guard(site, core),
+        params=lambda site: params(site, core),
+        arguments=(0,),
+        struct="sm_depthwise_dsp_params",
+        scratch=lambda site: scratch(site, core),
+        overlap=lambda site: overlap(site, core),
+        in_place=lambda site: in_place(site, core),
+    )

@@ -31,30 +31,6 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     return _conv.window_int8_params(site, depth_multiplier=multiplier)
 
 
-_TAPS_3X3 = [(0, 1), (1, 2)]
-
-
-def _3x3_params(site: Site) -> Mapping[str, Param]:
-    return _depthwise.params(site, _TAPS_3X3)
-
-
-def _3x3_scratch(site: Site) -> int:
-    return _depthwise.scratch(site, len(_TAPS_3X3))
-
-
-def _any_taps(site: Site) -> list[tuple[int, int]]:
-    along = _depthwise.tiling(site).along
-    return _depthwise.pairs_of_taps(along.kernel, along.words)
-
-
-def _any_params(site: Site) -> Mapping[str, Param]:
-    return _depthwise.params(site, _any_taps(site))
-
-
-def _any_scratch(site: Site) -> int:
-    return _depthwise.scratch(site, len(_any_taps(site)))
-
-
 def _float_params(site: Site) -> Mapping[str, Param]:
     multiplier = _depth_multiplier(site.input(0), site.input(1))
     return _conv.window_float_params(site, depth_multiplier=multiplier)
@@ -118,28 +94,7 @@ class DepthwiseConv2D(_conv.Convolution):
         return 2 if (self.dilation_h_factor, self.dilation_w_factor) != (1, 1) else 1
 
     kernels = (
-        Kernel(
-            "sm_depthwise_conv_2d_int8_3x3",
-            "depthwise_conv_2d_int8_3x3.h",
-            guard=_depthwise.guard_3x3,
-            params=_3x3_params,
-            arguments=(0,),
-            struct="sm_depthwise_dsp_params",
-            scratch=_3x3_scratch,
-            overlap=_depthwise.overlap,
-            in_place=_depthwise.in_place,
-        ),
-        Kernel(
-            "sm_depthwise_conv_2d_int8_dsp",
-            "depthwise_conv_2d_int8_dsp.h",
-            guard=_depthwise.guard,
-            params=_any_params,
-            arguments=(0,),
-            struct="sm_depthwise_dsp_params",
-            scratch=_any_scratch,
-            overlap=_depthwise.overlap,
-            in_place=_depthwise.in_place,
-        ),
+        *map(_depthwise.kernel, _depthwise.CORES),
         Kernel(
             "sm_depthwise_conv_2d_int8_lanes",
             "depthwise_conv_2d_int8_lanes.h",
