@@ -69,12 +69,9 @@ SM_DSP void sm_depthwise_pair(uint32_t *to, int32_t pitch, uint32_t a, uint32_t 
   to[3 * pitch] = sm_sxtb16_ror8(high);
 }
 
-/* Four weights, a byte each, of a tap; -1 for none. */
+/* Four weights, a byte each, of a tap. */
 static inline uint32_t sm_depthwise_tap(const sm_depthwise_dsp_params *p, const int32_t *stream,
                                         int32_t tap) {
-  if (tap < 0) {
-    return 0;
-  }
   if (!p->nibbles) {
     return (uint32_t)stream[tap];
   }
@@ -92,69 +89,142 @@ static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const
   const int32_t n = p->words;
   const int8_t *tap = p->taps;
   for (int32_t i = 0; i < n; ++i, ++to, tap += 2) {
-    const uint32_t a = sm_depthwise_tap(p, stream, tap[0]);
-    const uint32_t b = sm_depthwise_tap(p, stream, tap[1]);
+    const uint32_t a = sm_depthwise_tap(p, stream, tap[0] & 127);
+    const uint32_t b = sm_depthwise_tap(p, stream, tap[1] & 127);
     const uint32_t low = sm_pkhbt_lsl16(a, b), high = sm_pkhtb_asr16(b, a);
-    if (p->exact) {
-      sm_depthwise_pair(to, n, a, b);
-      for (int32_t k = 0; k < 4; ++k) {
-        to[k * n] = sm_sadd16(to[k * n], to[k * n]);
+    to[0] = low << 8 & high_bytes;
+    to[n] = low & high_bytes;
+    to[2 * n] = high << 8 & high_bytes;
+    to[3 * n] = high & high_bytes;
+    if ((tap[0] | tap[1]) < 0) {
+      const uint32_t mask = (tap[0] < 0 ? 0u : 0xffffu) | (tap[1] < 0 ? 0u : 0xffff0000u);
+      for (int32_t k = 0; k < 4 * n; k += n) {
+        to[k] &= mask;
       }
-    } else {
-      to[0] = low << 8 & high_bytes;
-      to[n] = low & high_bytes;
-      to[2 * n] = high << 8 & high_bytes;
-      to[3 * n] = high & high_bytes;
+    }
+  }
+  if (p->exact) {
+    for (int32_t k = -n; k < 3 * n; ++k) {
+      to[k] = sm_pack16(sm_low16(to[k]) >> 7, sm_high16(to[k]) >> 7);
     }
   }
 }
 
-/* One to four bytes of a position, or what stands for it outside. */
-static inline uint32_t sm_depthwise_load(const int8_t *from, int32_t count) {
-  uint32_t word = 0;
-  for (int32_t i = count; i > 0; --i) {
-    word = word << 8 | (uint8_t)from[i - 1];
+/* Pairs of positions of four channels that become columns of a tile: of each of some lines, from a
+ * and b on. Steps are in bytes. */
+typedef struct {
+  const int8_t *a, *b;
+  uint32_t *to;
+  int32_t a_step, b_step; /* from one line to the next */
+  int32_t lines, columns; /* at least 1 */
+  int32_t step, to_step;  /* from the end of a column to the next one */
+} sm_depthwise_columns;
+
+static SM_PART void sm_depthwise_fill(const sm_depthwise_columns *columns) {
+#if SM_HAS_DSP && defined(__thumb2__)
+  const sm_depthwise_columns *at = columns;
+  /* r0 to r8: what was given; r9 lines left, in twos; r10 to r12 and lr: values. */
+#define SM_LINE                                                                                    \
+  "ldr r10, [r0]\n\t"                                                                              \
+  "ldr r11, [r1]\n\t"                                                                              \
+  "add r0, r3\n\t"                                                                                 \
+  "add r1, r4\n\t"                                                                                 \
+  "pkhbt r12, r10, r11, lsl #16\n\t"                                                               \
+  "pkhtb lr, r11, r10, asr #16\n\t"                                                                \
+  "sxtb16 r10, r12\n\t"                                                                            \
+  "sxtb16 r11, r12, ror #8\n\t"                                                                    \
+  "sxtb16 r12, lr\n\t"                                                                             \
+  "sxtb16 lr, lr, ror #8\n\t"                                                                      \
+  "str r10, [r2], #16\n\t"                                                                         \
+  "str r11, [r2, #-12]\n\t"                                                                        \
+  "str r12, [r2, #-8]\n\t"                                                                         \
+  "str lr, [r2, #-4]\n\t"
+  __asm__ volatile("push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */
+                   "ldm %[at], {r0-r8}\n\t"
+                   "1:\n\t"
+                   "lsrs r9, r5, #1\n\t"
+                   "bcc 2f\n\t" SM_LINE "beq 3f\n\t"
+                   "2:\n\t" SM_LINE SM_LINE "subs r9, r9, #1\n\t"
+                   "bne 2b\n\t"
+                   "3:\n\t"
+                   "add r0, r7\n\t"
+                   "add r1, r7\n\t"
+                   "add r2, r8\n\t"
+                   "subs r6, r6, #1\n\t"
+                   "bne 1b\n\t"
+                   "pop {r7, r11}"
+                   : [at] "+r"(at)
+                   :
+                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc",
+                     "memory");
+#undef SM_LINE
+#else
+  const int8_t *a = columns->a, *b = columns->b;
+  uint32_t *to = columns->to;
+  for (int32_t j = 0; j < columns->columns; ++j, to += columns->to_step / 4) {
+    for (int32_t i = 0; i < columns->lines; ++i, to += 4) {
+      sm_depthwise_pair(to, 1, sm_load32(a), sm_load32(b));
+      a += columns->a_step;
+      b += columns->b_step;
+    }
+    a += columns->step;
+    b += columns->step;
   }
-  return word;
+#endif
 }
 
-/* Two positions of four channels of some lines to a column of a tile. */
-static inline void sm_depthwise_column(const int8_t *from, int32_t step, int32_t line_step,
-                                       int32_t lines, uint32_t *to) {
-  if (lines & 1) {
-    sm_depthwise_pair(to, 1, sm_load32(from), sm_load32(from + step));
-    from += line_step;
-    to += 4;
-  }
-  for (lines >>= 1; lines > 0; --lines, to += 8) {
-    sm_depthwise_pair(to, 1, sm_load32(from), sm_load32(from + step));
-    from += line_step;
-    sm_depthwise_pair(to + 4, 1, sm_load32(from), sm_load32(from + step));
-    from += line_step;
-  }
+/* One to three bytes of a position as a word. */
+static inline uint32_t sm_depthwise_load(const int8_t *from, int32_t count) {
+  uint32_t word = 0;
+  memcpy(&word, from, (size_t)count);
+  return word;
 }
 
 /* Some lines, all inside of the image, to columns of a tile, from a position on. Positions may be
  * outside. `from` is where the first one of the first line is, or would be. */
-static SM_PART void sm_depthwise_fill(const sm_depthwise_dsp_params *p, const int8_t *from,
-                                      int32_t lines, int32_t position, int32_t columns,
-                                      uint32_t *to) {
-  const uint32_t padding = sm_four8(p->padding);
-  const int32_t step = p->step, line_step = p->line_step;
-  for (; columns > 0; --columns, position += 2, from += 2 * step, to += 4 * p->rows) {
-    if (position >= 0 && position + 1 < p->length && p->channels >= 4) {
-      sm_depthwise_column(from, step, line_step, lines, to);
-      continue;
+static SM_PART void sm_depthwise_inside(const sm_depthwise_dsp_params *p, const int8_t *from,
+                                        int32_t lines, int32_t position, int32_t count,
+                                        uint32_t *to) {
+  int8_t padding[4];
+  sm_store32(padding, sm_four8(p->padding));
+  while (count > 0) {
+    sm_depthwise_columns columns;
+    columns.a = from;
+    columns.b = from + p->step;
+    columns.to = to;
+    columns.a_step = columns.b_step = p->line_step;
+    columns.lines = lines;
+    columns.columns = (p->length - position) / 2;
+    if (position < 0 || columns.columns < 1) { /* one or both are outside */
+      columns.columns = 1;
+      if ((uint32_t)position >= (uint32_t)p->length) {
+        columns.a = padding;
+        columns.a_step = 0;
+      }
+      if ((uint32_t)position + 1 >= (uint32_t)p->length) {
+        columns.b = padding;
+        columns.b_step = 0;
+      }
     }
-    const int32_t count = p->channels < 4 ? p->channels : 4;
-    const int has_a = position >= 0 && position < p->length;
-    const int has_b = position >= -1 && position + 1 < p->length;
-    const int8_t *at = from;
-    for (int32_t i = 0; i < 4 * lines; i += 4, at += line_step) {
-      const uint32_t a = has_a ? sm_depthwise_load(at, count) : padding;
-      const uint32_t b = has_b ? sm_depthwise_load(at + step, count) : padding;
-      sm_depthwise_pair(to + i, 1, a, b);
+    if (p->channels < 4) {
+      columns.columns = 1;
+      for (int32_t i = 0; i < 4 * lines; i += 4) {
+        const uint32_t a = sm_depthwise_load(columns.a, p->channels);
+        const uint32_t b = sm_depthwise_load(columns.b, p->channels);
+        sm_depthwise_pair(to + i, 1, a, b);
+        columns.a += columns.a_step;
+        columns.b += columns.b_step;
+      }
+    } else {
+      columns.columns = columns.columns < count ? columns.columns : count;
+      columns.step = 2 * p->step - lines * p->line_step;
+      columns.to_step = 16 * (p->rows - lines);
+      sm_depthwise_fill(&columns);
     }
+    count -= columns.columns;
+    position += 2 * columns.columns;
+    from += 2 * columns.columns * p->step;
+    to += 4 * columns.columns * p->rows;
   }
 }
 
@@ -169,32 +239,101 @@ static inline void sm_depthwise_outside(const sm_depthwise_dsp_params *p, int32_
   }
 }
 
+/* Limits words of four outputs each. */
+static SM_PART void sm_depthwise_limit(const sm_depthwise_dsp_params *p, uint32_t *words,
+                                       int32_t count) {
+  const uint32_t lows = sm_four8(p->act_min), highs = sm_four8(p->act_max);
+  for (; count > 0; --count, ++words) {
+    *words = sm_min8(sm_max8(*words, lows), highs);
+  }
+}
+
+/* Words of four outputs to where they belong: pairs of each of some lines. Steps are in bytes. */
+typedef struct {
+  const uint32_t *from;
+  int8_t *to;
+  int32_t step, line_step; /* from one output of a pair, or line, to the next */
+  int32_t lines, pairs;    /* at least 1 */
+  int32_t from_back, back; /* from the end of a pair to the next one */
+} sm_depthwise_outputs;
+
+static SM_PART void sm_depthwise_copy(const sm_depthwise_outputs *outputs) {
+#if SM_HAS_DSP && defined(__thumb2__)
+  const sm_depthwise_outputs *at = outputs;
+  /* r0 to r7: what was given; r8 lines left, in twos; r9 to r12: outputs. */
+  __asm__ volatile("push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */
+                   "ldm %[at], {r0-r7}\n\t"
+                   "1:\n\t"
+                   "lsrs r8, r4, #1\n\t"
+                   "bcc 2f\n\t"
+                   "ldrd r9, r10, [r0], #8\n\t"
+                   "str r9, [r1]\n\t"
+                   "str r10, [r1, r2]\n\t"
+                   "add r1, r3\n\t"
+                   "beq 3f\n\t"
+                   "2:\n\t"
+                   "ldm r0!, {r9-r12}\n\t"
+                   "str r9, [r1]\n\t"
+                   "str r10, [r1, r2]\n\t"
+                   "add r1, r3\n\t"
+                   "str r11, [r1]\n\t"
+                   "str r12, [r1, r2]\n\t"
+                   "add r1, r3\n\t"
+                   "subs r8, r8, #1\n\t"
+                   "bne 2b\n\t"
+                   "3:\n\t"
+                   "add r0, r6\n\t"
+                   "add r1, r7\n\t"
+                   "subs r5, r5, #1\n\t"
+                   "bne 1b\n\t"
+                   "pop {r7, r11}"
+                   : [at] "+r"(at)
+                   :
+                   : "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "cc",
+                     "memory");
+#else
+  const uint8_t *from = (const uint8_t *)outputs->from;
+  int8_t *to = outputs->to;
+  for (int32_t j = 0; j < outputs->pairs; ++j, from += outputs->from_back, to += outputs->back) {
+    for (int32_t i = 0; i < outputs->lines; ++i, from += 8, to += outputs->line_step) {
+      memcpy(to, from, 4);
+      memcpy(to + outputs->step, from + 4, 4);
+    }
+  }
+#endif
+}
+
 /* Outputs of `count` of four channels, beginning with number `lane`, to where they belong. */
-static SM_PART void sm_depthwise_store(const sm_depthwise_dsp_params *p, uint32_t *from, int8_t *to,
-                                       int32_t lines, int32_t length, int32_t lane, int32_t count) {
+static SM_PART void sm_depthwise_store(const sm_depthwise_dsp_params *p, const uint32_t *from,
+                                       int8_t *to, int32_t lines, int32_t length, int32_t lane,
+                                       int32_t count) {
   const int32_t step = p->out_step, line_step = p->out_line_step;
+  if (count == 4 && length > 1) {
+    const sm_depthwise_outputs pairs = {from,
+                                        to,
+                                        step,
+                                        line_step,
+                                        lines,
+                                        length / 2,
+                                        8 * (p->out_rows - lines),
+                                        2 * step - lines * line_step};
+    sm_depthwise_copy(&pairs);
+    from += 2 * p->out_rows * pairs.pairs;
+    to += 2 * step * pairs.pairs;
+    length &= 1;
+  }
   for (; length > 0; length -= 2, from += 2 * p->out_rows, to += 2 * step) {
+    const int8_t *bytes = (const int8_t *)from + lane;
     int8_t *at = to;
-    if (p->clamp) {
-      const uint32_t lows = sm_four8(p->act_min), highs = sm_four8(p->act_max);
-      for (int32_t i = 0; i < 2 * lines; ++i) {
-        from[i] = sm_min8(sm_max8(from[i], lows), highs);
+    for (int32_t left = lines; left > 0; --left, at += line_step, bytes += 8) {
+      if (count == 4) {
+        sm_store32(at, sm_load32(bytes));
+        continue;
       }
-    }
-    if (length > 1 && count == 4) {
-      for (int32_t i = 0; i < 2 * lines; i += 2, at += line_step) {
-        const uint32_t a = from[i], b = from[i + 1];
-        sm_store32(at, a);
-        sm_store32(at + step, b);
-      }
-      continue;
-    }
-    const int8_t *byte = (const int8_t *)from + lane;
-    for (int32_t i = lines; i > 0; --i, byte += 8, at += line_step) {
       for (int32_t k = 0; k < count; ++k) {
-        at[k] = byte[k];
+        at[k] = bytes[k];
         if (length > 1) {
-          at[step + k] = byte[4 + k];
+          at[step + k] = bytes[4 + k];
         }
       }
     }
@@ -238,13 +377,19 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
         int32_t known = 0;
         if (at > 0 && carry > 0) {
           known = carry;
-          for (int32_t i = 0; i < carry * pitch; ++i) {
-            tile[i] = tile[i + p->chunk_columns * pitch];
+          uint32_t *to = tile;
+          for (int32_t i = carry * p->rows; i > 0; --i, to += 4) {
+            const uint32_t *from = to + p->chunk_columns * pitch;
+            const uint32_t a = from[0], b = from[1], c = from[2], d = from[3];
+            to[0] = a;
+            to[1] = b;
+            to[2] = c;
+            to[3] = d;
           }
         }
         const int32_t position = at * p->stride - p->pad + 2 * known;
-        sm_depthwise_fill(p, first + position * p->step + channel - lane, rows - above - below,
-                          position, columns - known, tile + known * pitch + 4 * above);
+        sm_depthwise_inside(p, first + position * p->step + channel - lane, rows - above - below,
+                            position, columns - known, tile + known * pitch + 4 * above);
         const sm_depthwise_call call = {tile + lane,
                                         (int8_t *)outs + lane,
                                         weights + lane * p->words,
@@ -255,6 +400,9 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
                                         (const int8_t *)(factors + 8) + lane,
                                         p->half_point};
         core(&call, p);
+        if (p->clamp) {
+          sm_depthwise_limit(p, outs, p->out_rows * ((length + 1) & ~1));
+        }
         int8_t *const to = output + out_line * p->out_line_step + at * p->out_step + channel;
         sm_depthwise_store(p, outs, to, lines, length, lane, count);
       }
