@@ -25,6 +25,7 @@ pytestmark = pytest.mark.toolchain
 
 Array = np.ndarray[Any, Any]
 ZERO_POINTS = (-128, -128, -128, 127, 0, -7, 83)
+DSP = {f"sm_depthwise_conv_2d_int8_{core.name}" for core in _depthwise.CORES}
 ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
 
 
@@ -109,33 +110,32 @@ def kernel_of(graph: Graph) -> str:
 
 
 def portable(graph: Graph) -> bool:
-    return kernel_of(graph) == "sm_depthwise_conv_2d_int8"
+    return kernel_of(graph) not in DSP
 
 
 def check(graphs: list[Graph], rng: np.random.Generator) -> None:
-    """Both kernels give what the reference gives."""
-    fast, plain = HostBatch(graphs, features=["dsp"]), HostBatch(graphs)
+    """The kernels give what the reference gives."""
+    fast = HostBatch(graphs, features=["dsp"])
     for i, graph in enumerate(graphs):
         x = extremes(rng, graph)
         (want,) = interpret(graph, x)
         message = f"{i}: {graph.nodes[0].op} {graph.input_types[0]}"
         np.testing.assert_array_equal(fast.run(i, x)[0], want, message)
-        np.testing.assert_array_equal(plain.run(i, x)[0], want, message)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_any_layer_is_computed_as_the_reference_does(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    graphs = [random_layer(rng) for _ in range(40)]
+    graphs = [random_layer(rng) for _ in range(30)]
     assert sum(map(portable, graphs)) < 8  # almost all layers are fast
     check(graphs, rng)
 
 
 def test_every_number_of_channels() -> None:
     rng = np.random.default_rng(7)
-    graphs = [layer(rng, (3, 3, c)) for c in range(1, 68)]
-    graphs += [layer(rng, (5, 4, c), stride=(2, 2)) for c in range(1, 20)]
-    graphs += [layer(rng, (5, 4, c), (2, 5), activation="NONE") for c in range(1, 14)]
+    graphs = [layer(rng, (2, 3, c)) for c in range(1, 68)]
+    graphs += [layer(rng, (3, 4, c), stride=(2, 2)) for c in range(1, 10)]
+    graphs += [layer(rng, (3, 4, c), (2, 5), activation="NONE") for c in range(1, 10)]
     assert not any(map(portable, graphs))
     check(graphs, rng)
 
@@ -143,7 +143,7 @@ def test_every_number_of_channels() -> None:
 def test_every_size_of_image() -> None:
     """Bands and chunks of every number of lines and positions, the last ones smaller."""
     rng = np.random.default_rng(8)
-    sizes = [(h, w) for h in (1, 2, 3, 4, 5, 6, 7, 8, 13) for w in (1, 2, 3, 5, 6, 7, 15, 17)]
+    sizes = [(h, w) for h in (1, 2, 3, 6, 7, 8, 13) for w in (1, 2, 5, 7, 16)]
     sizes += [(w, 40) for w in (3, 19)] + [(57, 5), (40, 6), (31, 7)]
     graphs = [layer(rng, (*size, 4)) for size in sizes]
     graphs += [layer(rng, (*size, 5), stride=(2, 2)) for size in sizes]
@@ -233,7 +233,7 @@ int main(void) {{
 """
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(4))
 def test_no_byte_beyond_input_output_and_scratch_is_touched(seed: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(100 + seed)
     graph = random_layer(rng)

@@ -12,13 +12,18 @@
 #define SM_SCALE(a) "smmul " a ", " a ", r2\n\t"
 #define SM_LIMIT(a) "ssat " a ", #8, " a ", asr #12\n\t"
 #define SM_STORE(a, at) "strb.w " a ", [r1, #" at "]\n\t"
+/* clang-format off */
 #define SM_OUTPUTS_2(at0, at1)                                                                     \
-  "ldr.w r2, [sp, #4]\n\t" SM_SCALE("r4") SM_SCALE("r5") SM_LIMIT("r4") SM_LIMIT("r5")             \
-      SM_STORE("r4", at0) SM_STORE("r5", at1)
+  "ldr.w r2, [sp, #4]\n\t"                                                                         \
+  SM_SCALE("r4") SM_SCALE("r5")                                                                    \
+  SM_LIMIT("r4") SM_LIMIT("r5")                                                                    \
+  SM_STORE("r4", at0) SM_STORE("r5", at1)
 #define SM_OUTPUTS_4(at0, at1, at2, at3)                                                           \
-  "ldr.w r2, [sp, #4]\n\t" SM_SCALE("r4") SM_SCALE("r5") SM_SCALE("r6") SM_SCALE("r7")             \
-      SM_LIMIT("r4") SM_LIMIT("r5") SM_LIMIT("r6") SM_LIMIT("r7") SM_STORE("r4", at0)              \
-          SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3)
+  "ldr.w r2, [sp, #4]\n\t"                                                                         \
+  SM_SCALE("r4") SM_SCALE("r5") SM_SCALE("r6") SM_SCALE("r7")                                      \
+  SM_LIMIT("r4") SM_LIMIT("r5") SM_LIMIT("r6") SM_LIMIT("r7")                                      \
+  SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3)
+/* clang-format on */
 
 /* The loops around what computes a pair of outputs of every line. A pair is made by `blocks`, of
  * which each makes two lines, after `last`, which makes the last line if their number is odd. Fewer
@@ -28,12 +33,13 @@
  *
  * values_shift, outputs_shift: a block moves values and outputs by 2^shift bytes; values_step,
  * outputs_step: a pair does, in bytes; weights: registers of a channel's. */
+/* clang-format off */
 #define SM_DEPTHWISE_3X3(blocks, last, count, block_bytes, values_shift, outputs_shift,            \
                          values_step, outputs_step, weights)                                       \
-  "push {r7, r11}\n\t"     /* frame pointers, which cannot be named as clobbered */                \
-  "ldm %[at], {r0-r6}\n\t" /* Frame: 0 addend, 4 multiplier, 8 end of the channel's outputs, 12    \
-                            * where a pair begins, 16 its first block, 20 channels left, 24                                                                 \
-                            * values, 28 outputs, 32 weights, 36 factors. */                       \
+  "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */                    \
+  "ldm %[at], {r0-r6}\n\t"                                                                         \
+  /* Frame: 0 addend, 4 multiplier, 8 end of the channel's outputs, 12 where a pair begins, 16 its \
+   * first block, 20 channels left, 24 values, 28 outputs, 32 weights, 36 factors. */              \
   "sub sp, #40\n\t"                                                                                \
   "str r4, [sp, #20]\n\t"                                                                          \
   "strd r2, r3, [sp, #32]\n\t"                                                                     \
@@ -65,10 +71,14 @@
   "ldr r3, [sp, #12]\n\t"                                                                          \
   "bx r3\n\t"                                                                                      \
   ".p2align 2\n\t"                                                                                 \
-  "2:\n\t" last "ldr r3, [sp, #16]\n\t"                                                            \
+  "2:\n\t"                                                                                         \
+  last                                                                                             \
+  "ldr r3, [sp, #16]\n\t"                                                                          \
   "bx r3\n\t"                                                                                      \
   ".p2align 2\n\t"                                                                                 \
-  "3:\n\t" blocks "ldr r2, [sp, #8]\n\t"                                                           \
+  "3:\n\t"                                                                                         \
+  blocks                                                                                           \
+  "ldr r2, [sp, #8]\n\t"                                                                           \
   "ldr r3, [sp, #12]\n\t"                                                                          \
   "add r0, r0, #" values_step "\n\t"                                                               \
   "adds r1, #" outputs_step "\n\t"                                                                 \
@@ -88,6 +98,7 @@
   "bne.w 5b\n\t"                                                                                   \
   "add sp, #40\n\t"                                                                                \
   "pop {r7, r11}"
+/* clang-format on */
 #define SM_DEPTHWISE_3X3_CLOBBERS                                                                  \
   "r0", "r1", "r2", "r3", "r4", "r5", "r6", "r8", "r9", "r10", "r12", "lr", "cc", "memory"
 #endif
