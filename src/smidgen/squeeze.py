@@ -125,12 +125,18 @@ def squeeze(
     seconds = time.monotonic() - start
     result = Squeezed(
         original, small, describe(small), firmware, run, before, after, verification, errors,
-        limits, len(tflite), Path(out) if out is not None else None, seconds,
+        limits, _file_bytes(model), len(tflite), Path(out) if out is not None else None, seconds,
     )  # fmt: skip
     if out is not None:
         say("write the results")
         _write(result, tflite, Path(out), source)
     return result
+
+
+def _file_bytes(model: Any) -> int | None:
+    """Size of the file that a model comes from, if it is one."""
+    is_file = isinstance(model, str | Path) and Path(model).is_file()
+    return Path(model).stat().st_size if is_file else None
 
 
 def _samples(graph: Graph, data: Dataset | None) -> list[np.ndarray[Any, Any]]:

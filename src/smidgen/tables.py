@@ -176,7 +176,7 @@ def squeeze(result: Squeezed) -> list[Any]:
         (metric, *shown),
         ("MACs", facts["source"]["macs"], facts["result"]["macs"]),
         ("constants B", facts["source"]["constant_bytes"], facts["result"]["constant_bytes"]),
-        (".tflite B", None, facts["result"]["tflite_bytes"]),
+        ("file B", facts["source"]["file_bytes"], facts["result"]["file_bytes"]),
         ("flash B", None, firmware["flash_bytes"]),
         ("RAM B", None, firmware["ram_bytes"]),
         ("instructions", None, firmware["instructions"]),

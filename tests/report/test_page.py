@@ -18,7 +18,6 @@ from smidgen.errors import DataError
 from smidgen.ir import GraphBuilder, TensorType
 from smidgen.ops import get_op
 from smidgen.report import build_record, read_record, write_report
-from smidgen.report.drawing import bars, budget
 from smidgen.report.record import arena_record
 from smidgen.squeeze import squeeze
 
@@ -85,29 +84,36 @@ def test_the_page_needs_nothing_else_and_shows_the_figures(record, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["report.html"]
 
 
+FLAGS = (
+    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync "
+    "--hide-scrollbars --enable-logging=stderr"
+)
+LIGHT, DARK = "--blink-settings=preferredColorScheme=1", "--blink-settings=preferredColorScheme=0"
+
+
 @pytest.mark.emulator
 @pytest.mark.oracle
 @pytest.mark.browser
-def test_a_browser_draws_it(record, tmp_path):
+@pytest.mark.parametrize(("width", "scheme"), [(1100, LIGHT), (500, DARK)])
+def test_a_browser_draws_it(record, width, scheme, tmp_path):
     chromium = shutil.which("chromium")
     assert chromium, "chromium is needed"
     page = write_report(record, tmp_path / "report.html")
     shot = tmp_path / "report.png"
-    flags = (
-        "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run "
-        "--disable-background-networking --disable-component-update --disable-sync "
-        "--hide-scrollbars --window-size=1100,2000 --enable-logging=stderr"
-    )
     done = subprocess.run(
-        [chromium, *flags.split(), f"--user-data-dir={tmp_path / 'profile'}",
-         f"--screenshot={shot}", page.as_uri()],
+        [chromium, *FLAGS.split(), f"--window-size={width},2000", scheme,
+         f"--user-data-dir={tmp_path / 'profile'}", f"--screenshot={shot}", page.as_uri()],
         capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     from PIL import Image
 
     pixels = np.asarray(Image.open(shot).convert("RGB"))
-    assert pixels.shape[:2] == (2000, 1100)
+    assert pixels.shape[:2] == (2000, width)
     assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 50, "the page is blank"
+    assert (np.median(pixels) < 60) == (scheme == DARK)
+    # Nothing reaches over the edge: its last columns are background all the way down.
+    assert len(np.unique(pixels[:, -5:].reshape(-1, 3), axis=0)) == 1
     assert "CONSOLE" not in done.stderr
 
 
@@ -116,17 +122,6 @@ def test_the_arena_is_drawn_as_planned():
     drawn = arena_record(plan_arena(graph, select_kernels(graph)))
     assert drawn["bytes"] == max(b["offset"] + b["size"] for b in drawn["buffers"])
     assert len(drawn["steps"]) == 2
-
-
-def test_a_bar_over_its_limit_is_marked():
-    assert 'class="limit"' in budget([("code", 200)], 100, label="flash")
-    assert 'class="limit"' not in budget([("code", 50)], 100, label="flash")
-
-
-def test_bars_take_missing_values_and_long_names():
-    drawing = bars([("x" * 100, 1.0), ("none", None)], label="test")
-    assert drawing.count("<rect") == 1
-    assert "…" in drawing
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 99}', "[" * 100_000])

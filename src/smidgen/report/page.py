@@ -45,13 +45,19 @@ def render(record: dict[str, Any]) -> str:
     environment.filters["bytes"] = lambda n: f"{n:,} B"
     environment.filters["count"] = lambda n: "–" if n is None else f"{n:,}"
     environment.filters["number"] = _number
+    environment.filters["two"] = lambda v: "–" if v is None else f"{v:.2f}"
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     drawings = {name: Markup(text) for name, text in _drawings(record).items()}
     weights = [
         {**entry, "drawing": Markup(drawing.histogram(entry))}
         for entry in record["weights"][:_MANY]
     ]
-    return template.render(r=record, draw=drawings, weights=weights, score=_score)
+    limits = {limit["what"]: limit for limit in record["limits"]}
+
+    def share(what: str) -> str:
+        return f"{limits[what]['reached'] / max(limits[what]['allowed'], 1):.1%} of what is allowed"
+
+    return template.render(r=record, draw=drawings, weights=weights, score=_score, share=share)
 
 
 def _number(value: float | None) -> str:
@@ -79,19 +85,45 @@ def _drawings(record: dict[str, Any]) -> dict[str, str]:
     ]
     flash = [("code", firmware["code_bytes"]), ("constants", firmware["constant_bytes"])]
     heavy = sorted(layers, key=lambda x: -x["constant_bytes"])[:_MANY]
+    steps = list(zip(record["arena"]["steps"], record["arena"]["in_use"], strict=True))
+    best = record["cycles_per_mac_limit"]
     return {
+        "compare": drawing.bars(
+            _compared(record), label="after, in percent of before", unit=" %", top=100
+        ),
         "flash": drawing.budget(flash, int(limits["flash"]["allowed"]), label="flash"),
         "ram": drawing.budget(ram, int(limits["ram"]["allowed"]), label="RAM"),
         "arena": drawing.arena(record["arena"]),
         "constants": drawing.bars(
-            [(x["layer"], x["constant_bytes"]) for x in heavy if x["constant_bytes"]],
-            label="constants by layer",
+            [
+                *((x["layer"], x["constant_bytes"]) for x in heavy if x["constant_bytes"]),
+                ("code, shared by all layers", firmware["code_bytes"]),
+            ],
+            label="flash by layer",
             unit=" B",
+        ),
+        "in_use": drawing.bars(
+            [(f"{i}  {layer}", size) for i, (layer, size) in enumerate(steps)],
+            label="bytes of the arena in use at each step",
+            unit=" B",
+            top=record["arena"]["bytes"],
+            css="c",
         ),
         "instructions": drawing.bars(
             [(x["layer"], x["instructions"]) for x in layers if x["instructions"]],
             label="instructions by layer",
             css="b",
+        ),
+        "cycles": drawing.bars(
+            [
+                (x["layer"], x["cycles_per_mac_estimated"])
+                for x in layers
+                if x["cycles_per_mac_estimated"] is not None
+            ],
+            label="estimated cycles per multiply-accumulate",
+            digits=2,
+            mark=None if best is None else (best, f"{best:g} at best"),
+            css="d",
         ),
         "errors": drawing.bars(
             [(e["layer"], e["own_snr_db"]) for e in record["errors"][:_MANY]],
@@ -101,3 +133,15 @@ def _drawings(record: dict[str, Any]) -> dict[str, str]:
             css="c",
         ),
     }
+
+
+def _compared(record: dict[str, Any]) -> list[tuple[str, float]]:
+    """What is left of each figure, in percent of what it was."""
+    before, after = record["source"], record["result"]
+    pairs = [
+        ("file", before["file_bytes"], after["file_bytes"]),
+        ("weights and biases", before["constant_bytes"], after["constant_bytes"]),
+        ("activations", before["activation_bytes"], record["firmware"]["arena_bytes"]),
+        ("multiply-accumulates", before["macs"], after["macs"]),
+    ]
+    return [(name, 100 * new / old) for name, old, new in pairs if old]

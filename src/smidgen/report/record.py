@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from smidgen.backends.c.arena import Arena
     from smidgen.report.result import Squeezed
 
-FORMAT = 1
-BINS = 48
+FORMAT = 2
 # A record is read back by `smidgen report`; nothing we write comes near this.
 MAX_BYTES = 64 << 20
 
@@ -40,6 +39,7 @@ def build_record(result: Squeezed, source: Graph) -> dict[str, Any]:
         **summary(result),
         "board_facts": dataclasses.asdict(result.firmware.board),
         "layers": _layers(result),
+        "cycles_per_mac_limit": result.firmware.board.core_info.cycles_per_mac,
         "arena": arena_record(result.firmware.arena),
         "weights": _weights(original, result.model),
         "errors": [dataclasses.asdict(e) for e in result.errors],
@@ -62,6 +62,7 @@ def _layers(result: Squeezed) -> list[dict[str, Any]]:
                 "constant_bytes": facts.constant_bytes,
                 "instructions": step.instructions if step else None,
                 "cycles_estimated": step.cycles if step else None,
+                "cycles_per_mac_estimated": step.cycles_per_mac if step else None,
                 "snr_db": error.own_snr_db if error else None,
             }
         )
@@ -75,6 +76,7 @@ def arena_record(arena: Arena) -> dict[str, Any]:
         "steps": [step.node.label for step in arena.calls],
         "lower_bound": arena.plan.lower_bound,
         "optimal": arena.plan.optimal,
+        "in_use": [_in_use(arena, step) for step in range(len(arena.calls))],
         "buffers": [
             {
                 "name": b.name,
@@ -88,7 +90,19 @@ def arena_record(arena: Arena) -> dict[str, Any]:
     }
 
 
-_RANGES = {"int8": (-128, 128), "int4": (-8, 8)}
+def _in_use(arena: Arena, step: int) -> int:
+    """Bytes of the arena that hold something during a step; what overlaps counts once."""
+    offsets = arena.plan.offsets
+    alive = [b for b in arena.problem.buffers if b.start <= step < b.end]
+    total = end = 0
+    for first, last in sorted((offsets[b.name], offsets[b.name] + b.size) for b in alive):
+        total += max(0, last - max(first, end))
+        end = max(end, last)
+    return total
+
+
+# Values of a weight, and in how many bins of equally many values they are counted.
+_RANGES = {"int8": (-128, 128, 64), "int4": (-8, 8, 16)}
 
 
 def _weights(original: Graph, integer: Graph) -> list[dict[str, Any]]:
@@ -98,17 +112,19 @@ def _weights(original: Graph, integer: Graph) -> list[dict[str, Any]]:
         if value.data is None or value.type.dtype not in _RANGES or value.data.size < 16:
             continue
         before = original.values.get(name)
-        counts = np.histogram(value.data, BINS, _RANGES[value.type.dtype])[0]
+        low, high, bins = _RANGES[value.type.dtype]
+        counts = np.histogram(value.data, bins, (low, high))[0]
         entry: dict[str, Any] = {
             "name": name,
             "elements": int(value.data.size),
             "zeros": float((value.data == 0).mean()),
             "int8": counts.tolist(),
             "float": None,
+            "range": [low, high - 1],
         }
         if before is not None and before.data is not None and before.data.dtype == np.float32:
             limit = float(np.abs(before.data).max()) or 1.0
-            entry["float"] = np.histogram(before.data, BINS, (-limit, limit))[0].tolist()
+            entry["float"] = np.histogram(before.data, bins, (-limit, limit))[0].tolist()
             entry["float_limit"] = limit
         found.append(entry)
     return found

@@ -67,6 +67,7 @@ class Squeezed:
     verification: Verification
     errors: tuple[LayerError, ...]
     limits: tuple[Limit, ...]
+    source_bytes: int | None
     tflite_bytes: int
     out: Path | None
     seconds: float
@@ -108,12 +109,14 @@ def summary(result: Squeezed) -> dict[str, Any]:
             "macs": result.source.macs,
             "parameters": result.source.parameters,
             "constant_bytes": result.source.constant_bytes,
+            "activation_bytes": result.source.activation_bytes,
+            "file_bytes": result.source_bytes,
         },
         "result": {
             "macs": result.facts.macs,
             "parameters": result.facts.parameters,
             "constant_bytes": result.facts.constant_bytes,
-            "tflite_bytes": result.tflite_bytes,
+            "file_bytes": result.tflite_bytes,
         },
         "firmware": {
             "flash_bytes": firmware.flash_bytes,
