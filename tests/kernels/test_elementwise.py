@@ -193,3 +193,24 @@ def test_on_emulated_cores(board: str, toolchain: str) -> None:
     run = compile(graph, board, toolchain=toolchain).run(x)
     for got, want in zip(run.outputs, interpret(graph, x), strict=True):
         np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("name", ["ADD", "SUB", "MUL"])
+@pytest.mark.parametrize("varies", [0, 1])
+def test_one_constant_number_is_a_table(name: str, varies: int) -> None:
+    rng = np.random.default_rng(9)
+    graphs = []
+    for i, number in enumerate((-128, -3, 0, 127)):
+        quants = draw_quants(rng)
+        builder = GraphBuilder("table")
+        x = builder.input("x", TensorType((1, 256), "int8", quants[varies]))
+        shape = ((), (1,), (1, 1), (1, 1))[i]
+        c = builder.constant(np.full(shape, number, np.int8), quant=quants[1 - varies])
+        operands = [x, c] if varies == 0 else [c, x]
+        op = get_op(name)(("NONE", "RELU6")[i % 2])
+        graphs.append(builder.build([builder.add(op, operands, quant=quants[2])]))
+    batch = HostBatch(graphs)
+    x = np.arange(-128, 128).astype(np.int8).reshape(1, -1)
+    for i, graph in enumerate(graphs):
+        assert kernel(graph) == kernel(graph, "dsp") == "sm_lookup_int8"
+        np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
+from smidgen.numerics.lookup import INT8_VALUES
 from smidgen.ops._activation import (
     check_activation,
     check_bounds,
@@ -199,7 +200,7 @@ def kernels(
         low, high = float_bounds(site.op.fused_activation_function)
         return {**_loops(site), "act_min": low, "act_max": high}
 
-    return tuple(
+    general = tuple(
         Kernel(
             f"sm_{name}_{dtype}",
             f"{name}_{dtype}.h",
@@ -214,6 +215,39 @@ def kernels(
             ("float32", all_float, "sm_elementwise_float32_params"),
         )
     )
+    return (*_table_kernels(), *general)
+
+
+def _table_kernels() -> tuple[Kernel, ...]:
+    """The kernels that look up what one constant number makes of the other operand."""
+
+    def of(varies: int) -> Kernel:
+        constant = 1 - varies
+
+        def check(site: Site) -> str | None:
+            number = site.constants[constant]
+            if number is None or number.size != 1 or site.constants[varies] is not None:
+                return f"operand {constant} is not one constant number"
+            return guard("int8")(site)
+
+        def params(site: Site) -> Mapping[str, Param]:
+            arrays: list[Array] = [INT8_VALUES, INT8_VALUES]
+            arrays[constant] = site.constant(constant).reshape(1)
+            operands = [TensorType(a.shape, "int8", site.quant(i)) for i, a in enumerate(arrays)]
+            types = NodeTypes(tuple(operands), (TensorType((256,), "int8", site.quant(-1)),))
+            (table,) = site.op.int_ref(types, *arrays)
+            return {"size": site.output.size, "table": table}
+
+        return Kernel(
+            "sm_lookup_int8",
+            "lookup_int8.h",
+            guard=check,
+            params=params,
+            arguments=(varies,),
+            overlap=overlap,
+        )
+
+    return of(0), of(1)
 
 
 def guard(dtype: str) -> Callable[[Site], str | None]:
