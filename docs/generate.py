@@ -29,12 +29,12 @@ _HEAD = """\
 # Operators
 
 Made by `python -m docs.generate` from `src/smidgen/ops/`. Names and attributes are LiteRT's;
-tensors are channels-last. The first C kernel that can compute a node is taken: those that need
-the instructions of a core come before the portable ones, `int8` before `float32`; a kernel of
-`bytes` moves elements of any type. [Verify](verify.md) says how exact each operator is on each
-runtime.
+tensors are channels-last. The last column says what the C takes: int4 are the weights of an int8
+layer, *any* is an operator that only moves elements. Each has a portable kernel; those that take
+most of the time have others besides, for cores with DSP instructions and for small cores.
+[Verify](verify.md) says how exact each operator is on each runtime.
 
-| operator | what it computes | attributes | C kernels |
+| operator | what it computes | attributes | in C |
 |---|---|---|---|
 """
 
@@ -53,8 +53,11 @@ def _row(name: str, op: type[Op]) -> str:
 def _kernels(op: type[Op]) -> str:
     if isinstance(op.kernels, Unsupported):
         return f"none: {_cell(op.kernels.why)}"
-    names = [k.symbol.removeprefix("sm_") for k in op.kernels if not k.alias]
-    return ", ".join(f"`{name}`" for name in names) or "none needed: the bytes stay where they are"
+    symbols = "".join(k.symbol for k in op.kernels if not k.alias)
+    found = [word for word in ("int8", "int4", "float32") if word in symbols]
+    if "bytes" in symbols and found:
+        found.insert(0, "int8")
+    return ", ".join(found) or "any"
 
 
 def _cell(text: str) -> str:
