@@ -14,6 +14,7 @@ from smidgen.transforms.quantize.calibrate import calibrate
 from smidgen.transforms.quantize.convert import convert
 from smidgen.transforms.quantize.correct_bias import correct_bias
 from smidgen.transforms.quantize.equalize import equalize
+from smidgen.transforms.quantize.fit_weights import fit_weights
 from smidgen.transforms.quantize.layer_errors import LayerError, layer_errors, snr_db
 from smidgen.transforms.quantize.recipe import PRESETS, Recipe, Rule, get_recipe
 
@@ -33,6 +34,7 @@ Array = np.ndarray[Any, Any]
 # Enough for stable ranges, few enough to be quick; bias means need fewer.
 CALIBRATION_SAMPLES = 1000
 BIAS_SAMPLES = 256
+FIT_SAMPLES = 256
 
 
 def quantize(
@@ -84,6 +86,8 @@ def quantize(
     observers = {n: recipe.rule(node).observer for node in graph.nodes for n in node.outputs}
     ranges = calibrate(graph, arrays, observers, progress=progress)
     integer = convert(graph, ranges, recipe)
+    if recipe.fit_weights:
+        integer = fit_weights(graph, integer, [a[:FIT_SAMPLES] for a in arrays])
     if recipe.correct_bias:
         integer = correct_bias(graph, integer, [a[:BIAS_SAMPLES] for a in arrays])
     return integer

@@ -84,6 +84,7 @@ class Recipe:
     Args:
         rules: in order; nodes that no rule matches stay float.
         equalize: balance the channels' weight ranges across layers first.
+        fit_weights: round int4 weights so that the layers' sums err least on samples.
         correct_bias: move the mean error of each layer into its bias afterwards.
         float_io: keep float32 inputs and outputs, with QUANTIZE and DEQUANTIZE inside.
 
@@ -95,6 +96,7 @@ class Recipe:
 
     rules: tuple[Rule, ...] = (Rule(),)
     equalize: bool = False
+    fit_weights: bool = True
     correct_bias: bool = True
     float_io: bool = False
 

@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from smidgen.numerics.affine import round_half_away
+
 Array = np.ndarray[Any, Any]
 
 # The last step is tried at these parts of the largest magnitude, then moved to where the squared
@@ -45,7 +47,7 @@ def least_squares_scales(
     for part in _PARTS:
         scale = part * widest
         for _ in range(_MOVES):
-            steps = np.clip(np.round(rows / scale[:, None]), -limit, limit)
+            steps = np.clip(round_half_away(rows / scale[:, None]), -limit, limit)
             error = np.square(rows - scale[:, None] * steps).sum(axis=1)
             better = error < least
             best, least = np.where(better, scale, best), np.where(better, error, least)
