@@ -71,10 +71,11 @@ def main() -> None:
             print(rows[-1], flush=True)
     judged = "; ".join(f"{t.name}: {t.judged_on}" for t in tasks())
     parts = [
-        "Float models quantized without training: top-1 accuracy of the compiled C on this machine "
-        f"(AD: mean squared error, lower is better) on samples that nothing was chosen on ({judged}). "
-        f"Firmware for {BOARD}, dead channels folded: bytes of weights and of what is linked, exact "
-        "instructions, estimated cycles. Last, the bytes that differ from TensorFlow Lite Micro's "
+        "Float models quantized without training: top-1 accuracy of the compiled C on this "
+        "machine (AD: mean squared error, lower is better) on samples that nothing was chosen on "
+        f"({judged}). Firmware for {BOARD}, dead channels folded: bytes of weights and of what is "
+        "linked, exact instructions, estimated cycles. Last, the bytes that differ from "
+        "TensorFlow Lite Micro's "
         f"on {SAMPLES} random and extreme inputs, and on 3 of them on the emulated Cortex-M4.\n",
         table(
             (
