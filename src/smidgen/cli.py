@@ -171,6 +171,10 @@ def compile(
     flash: Annotated[
         str | None, typer.Option(help="What speed may cost, such as 240KB; else all there is.")
     ] = None,
+    ram: Annotated[
+        str | None,
+        typer.Option(help="RAM for arena and stack, such as 24KB; layers run by rows to fit."),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of the C functions.")] = None,
     exact_shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Fold dead channels first (exact).")
@@ -185,7 +189,7 @@ def compile(
     graph = load(model)
     if exact_shrink and graph.is_quantized:
         graph, _ = shrink_graph(graph)
-    firmware = compile_graph(graph, board, out, optimize=optimize, flash=flash, name=name)
+    firmware = compile_graph(graph, board, out, optimize=optimize, flash=flash, ram=ram, name=name)
     spare = firmware.fits()
     facts = {
         "out": str(out),
@@ -196,6 +200,7 @@ def compile(
         "ram_bytes": firmware.ram_bytes,
         "arena_bytes": firmware.arena_bytes,
         "stack_bytes": firmware.stack_bytes,
+        "streams": firmware.streams,
         "spare": spare,
         "toolchain": firmware.toolchain.version,
     }

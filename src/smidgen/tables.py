@@ -123,7 +123,12 @@ def compile(facts: dict[str, Any]) -> list[Any]:
         ("  stack", facts["stack_bytes"], None),
     ]
     title = f"{facts['board']}, {facts['toolchain']}"
-    return [table(title, ("memory ", "bytes", "to spare"), rows), f"wrote {facts['out']}"]
+    ends = [(chain[0], chain[-1]) for chain in facts["streams"]]
+    return [
+        table(title, ("memory ", "bytes", "to spare"), rows),
+        *(f"by rows: {first}" + (f" to {last}" * (first != last)) for first, last in ends),
+        f"wrote {facts['out']}",
+    ]
 
 
 def run(facts: dict[str, Any]) -> list[Any]:

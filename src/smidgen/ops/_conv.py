@@ -31,6 +31,7 @@ from smidgen.ops._op import (
     unsupported,
 )
 from smidgen.ops._range import Range
+from smidgen.ops._rows import RowWindow
 from smidgen.ops._unary import check_factor
 from smidgen.ops._window import Window
 
@@ -133,6 +134,10 @@ class Convolution(Weighted):
         positions = self.window(w.shape).positions(x.shape)
         return (TensorType((x.shape[0], *positions, channels), x.dtype),)
 
+    def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
+        x, w = image_and_weights(types)
+        return {0: self.window(w.shape).rows(x.shape)}
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         o = node.options
@@ -162,14 +167,14 @@ def window_int8_params(site: Site, **own: Param) -> Mapping[str, Param]:
     """Fields of an int8 convolution's struct: the window, the operator's `own`, the rest."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, Convolution)
-    return {**op.window(w.shape).params(x, site.output), **own, **int8_params(site)}
+    return {**op.window(w.shape).on(site).params(x, site.output), **own, **int8_params(site)}
 
 
 def window_float_params(site: Site, **own: Param) -> Mapping[str, Param]:
     """Fields of a float convolution's struct, as `window_int8_params`."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, Convolution)
-    return {**op.window(w.shape).params(x, site.output), **own, **float_params(site)}
+    return {**op.window(w.shape).on(site).params(x, site.output), **own, **float_params(site)}
 
 
 def window_overlap(site: Site) -> Mapping[int, int]:

@@ -129,7 +129,7 @@ class Tiling:
 def _axes(site: Site) -> tuple[Axis, Axis]:
     op, x, w, out = site.op, site.input(0), site.input(1), site.output
     assert isinstance(op, _conv.Convolution)
-    window = op.window(w.shape)
+    window = op.window(w.shape).on(site)
     pads = window.pad(x.shape)
     c = x.shape[3]
     steps = ((x.shape[2] * c, out.shape[2] * c), (c, c))
@@ -300,6 +300,15 @@ def scratch(site: Site, core: Core) -> int:
     return 16 * len(core.taps or pairs_of_taps(cut.across, cut.along)) + cut.scratch
 
 
+def overhead(site: Site) -> float:
+    """Estimated cycles of unpacking weights, and rows that the next call unpacks once more."""
+    op, x = site.op, site.input(0)
+    assert isinstance(op, _conv.Convolution)
+    window = op.rows(*site.inputs)[0]
+    again = max(0, window.extent - window.stride) * x.bytes // x.shape[1]
+    return 150 + 45 * site.input(1).size + 6 * again
+
+
 def in_place(site: Site, core: Core) -> int | None:
     """The output may take the input's place if there is one band and both have one shape."""
     cut = tiling(site, core)
@@ -333,4 +342,5 @@ def kernel(core: Core) -> Kernel:
         scratch=lambda site: scratch(site, core),
         overlap=lambda site: overlap(site, core),
         in_place=lambda site: in_place(site, core),
+        overhead=overhead,
     )

@@ -10,6 +10,7 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.numerics.lookup import INT8_VALUES
+from smidgen.ops import _rows
 from smidgen.ops._activation import (
     check_activation,
     check_bounds,
@@ -32,6 +33,7 @@ from smidgen.ops._op import (
     Types,
     unsupported,
 )
+from smidgen.ops._rows import RowWindow
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -101,6 +103,9 @@ class Binary(Op):
         result = self.int_combine(types, a, b, rounding) + types.zero_point(-1)
         bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
         return (np.clip(result, *bounds).astype(types.dtype),)
+
+    def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
+        return _rows.elementwise(types, self.infer(*types)[0])
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION, Role.ACTIVATION))

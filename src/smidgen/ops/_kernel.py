@@ -32,6 +32,8 @@ class Site:
             for machines whose compilers vectorize loops.
         rounding: "double" (as TFLM) or "single".
         optimize: what to prefer, "speed", "balanced" or "flash".
+        pad_top: rows of padding above the images, where they are some rows of larger ones and the
+            operator's own padding does not tell (see `Window.on`).
     """
 
     op: Op
@@ -41,6 +43,7 @@ class Site:
     features: frozenset[str] = field(default_factory=frozenset)
     rounding: str = "double"
     optimize: str = "balanced"
+    pad_top: int | None = None
 
     def input(self, i: int) -> TensorType:
         """Type of operand `i`, which must be present."""
@@ -79,6 +82,10 @@ def _no_overlap(site: Site) -> Mapping[int, int]:
     return {}
 
 
+def _overhead(site: Site) -> float:
+    return 150
+
+
 def _not_in_place(site: Site) -> int | None:
     return None
 
@@ -110,6 +117,8 @@ class Kernel:
         alias: the output is the operand's own bytes: no call is made (RESHAPE).
         gather: all operands, constant ones too, are passed together as one array
             `const void *const inputs[]`, for operators that take any number (CONCATENATION).
+        overhead: estimated cycles that a call takes however few rows it computes. What runs by rows
+            pays them for each call.
         work: how often the call does each of the things that take its time, by name, such as
             {"call": 1, "step": 1000}. What one of each costs is measured by `smidgen calibrate`.
         probes: layers that are measured for it; their work must differ in more than its size.
@@ -126,6 +135,7 @@ class Kernel:
     in_place: Callable[[Site], int | None] = _not_in_place
     alias: bool = False
     gather: bool = False
+    overhead: Callable[[Site], float] = _overhead
     work: Callable[[Site], Mapping[str, float]] | None = None
     probes: Callable[[], Iterable[Sample]] | None = None
 

@@ -93,7 +93,7 @@ def conv_params(site: Site) -> Mapping[str, Param]:
     """The fields of `sm_conv_2d_int8_lanes_params`."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, _conv.Convolution)
-    window = op.window(w.shape).params(x, site.output)
+    window = op.window(w.shape).on(site).params(x, site.output)
     _, out_h, out_w, out_c = site.output.shape
     return {
         **{key: window[key] for key in ("in_h", "in_w", "in_c", "out_w")},
@@ -168,7 +168,7 @@ def depthwise_params(site: Site) -> Mapping[str, Param]:
     """The fields of `sm_depthwise_conv_2d_int8_lanes_params`."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, _conv.Convolution)
-    window = op.window(w.shape).params(x, site.output)
+    window = op.window(w.shape).on(site).params(x, site.output)
     _, kernel_h, kernel_w, out_c = w.shape
     weights = Channels.of(site).weights.reshape(out_c, kernel_h, kernel_w)
     del window["dilation_w"]

@@ -19,6 +19,7 @@ from smidgen.errors import UnsupportedModelError
 from smidgen.ir import QuantParams, TensorType
 from smidgen.ops._kernel import Kernel
 from smidgen.ops._range import Range, unknown
+from smidgen.ops._rows import RowWindow
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -279,6 +280,14 @@ class Op:
     def batchable(self, *types: TensorType | None) -> bool:
         """Whether axis 0 of the operands may be widened to run many samples at once."""
         return True
+
+    def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
+        """Which rows of each operand make a row of the output, all of them images (1, h, w, c).
+
+        Operands not named are constants that every row uses. Empty where a row depends on more,
+        or where that is not known: then the operator runs on whole images only.
+        """
+        return {}
 
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         """Bounds of every output element, given bounds of every operand element.

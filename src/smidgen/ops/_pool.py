@@ -32,6 +32,7 @@ from smidgen.ops._op import (
     Types,
     unsupported,
 )
+from smidgen.ops._rows import RowWindow
 from smidgen.ops._unary import guard as dtype_guard
 from smidgen.ops._unary import only
 from smidgen.ops._window import PADDINGS, Window
@@ -67,6 +68,9 @@ class Pool(Op):
         if x.rank != 4 or not x.size:
             raise ValueError(f"input must be (n, h, w, c) and not empty, got shape {x.shape}")
         return (TensorType((x.shape[0], *self.window.positions(x.shape), x.shape[3]), x.dtype),)
+
+    def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
+        return {0: self.window.rows(only(types).shape)}
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
@@ -173,7 +177,7 @@ def kernels(symbol: str, most: int | None = None) -> tuple[Kernel, ...]:
 
 def _geometry(site: Site) -> dict[str, Param]:
     assert isinstance(site.op, Pool)
-    fields = site.op.window.params(site.input(0), site.output)
+    fields = site.op.window.on(site).params(site.input(0), site.output)
     return {name: field for name, field in fields.items() if not name.startswith("dilation")}
 
 

@@ -15,6 +15,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.numerics.lookup import apply_table
 from smidgen.numerics.requantize import MAX_SHIFT, quantize_multiplier
+from smidgen.ops import _rows
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
     NOT_TRAINABLE_YET,
@@ -31,6 +32,7 @@ from smidgen.ops._op import (
 )
 from smidgen.ops._range import Range
 from smidgen.ops._range import unary as unary_range
+from smidgen.ops._rows import RowWindow
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -118,6 +120,10 @@ class Unary(Op):
     def batchable(self, *types: TensorType | None) -> bool:
         """Whether there is an axis to widen."""
         return only(types, self.dtypes).rank > 0
+
+    def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
+        """A row of the operand for each."""
+        return _rows.elementwise(types, self.infer(*types)[0])
 
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         """What the operator makes of the values that the operand may take."""

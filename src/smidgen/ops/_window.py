@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops._kernel import Param
+from smidgen.ops._kernel import Param, Site
+from smidgen.ops._rows import RowWindow
 
 Array = np.ndarray[Any, Any]
 PADDINGS = ("SAME", "VALID")
@@ -119,12 +120,14 @@ class Window:
     Args:
         kernel, stride, dilation: (h, w), each at least 1.
         padding: "SAME" or "VALID".
+        top: rows of padding above the image; None if `padding` says it.
     """
 
     kernel: tuple[int, int]
     stride: tuple[int, int]
     dilation: tuple[int, int]
     padding: str
+    top: int | None = None
 
     def __post_init__(self) -> None:
         if min(*self.kernel, *self.stride, *self.dilation) < 1:
@@ -154,7 +157,11 @@ class Window:
             pad_before(image[1 + i], out[i], self.kernel[i], self.stride[i], self.dilation[i])
             for i in (0, 1)
         )
-        return top, left
+        return (top if self.top is None else self.top), left
+
+    def on(self, site: Site) -> Window:
+        """The window on the images of a site, which may be some rows of larger ones."""
+        return replace(self, top=site.pad_top)
 
     def taps(self, x: Array, border: float) -> list[tuple[int, int, Array]]:
         """`taps` of the image with its border filled in."""
@@ -166,6 +173,11 @@ class Window:
         """`window_lead` of a kernel that computes `out` from `x`."""
         itemsize, pad = x.bytes // x.size, self.pad(x.shape)
         return window_lead(x.shape, out.shape, self.stride, pad, itemsize, channelwise)
+
+    def rows(self, image: tuple[int, ...]) -> RowWindow:
+        """Which rows of the image each row of windows covers."""
+        extent = (self.kernel[0] - 1) * self.dilation[0] + 1
+        return RowWindow(extent, self.stride[0], self.pad(image)[0])
 
     def params(self, x: TensorType, out: TensorType) -> dict[str, Param]:
         """The fields that say where windows lie, of every kernel with a window."""

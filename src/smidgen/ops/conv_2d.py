@@ -53,7 +53,7 @@ def _paired_guard(site: Site) -> str | None:
 def _paired_params(site: Site) -> Mapping[str, Param]:
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, Conv2D)
-    window = op.window(w.shape).params(x, site.output)
+    window = op.window(w.shape).on(site).params(x, site.output)
     _, out_h, out_w, out_c = site.output.shape
     packed = _paired.pack(site, w.shape[1])
     return {

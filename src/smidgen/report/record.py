@@ -15,6 +15,7 @@ from smidgen.ir import Graph
 
 if TYPE_CHECKING:
     from smidgen.backends.c.arena import Arena
+    from smidgen.backends.c.stream import Call
     from smidgen.report.result import Squeezed
 
 FORMAT = 2
@@ -73,7 +74,7 @@ def arena_record(arena: Arena) -> dict[str, Any]:
     """The tensor arena as boxes: buffer, byte offset, size, first and last step."""
     return {
         "bytes": arena.bytes,
-        "steps": [step.node.label for step in arena.calls],
+        "steps": [_call_label(call) for call in arena.calls],
         "lower_bound": arena.plan.lower_bound,
         "optimal": arena.plan.optimal,
         "in_use": [_in_use(arena, step) for step in range(len(arena.calls))],
@@ -103,6 +104,11 @@ def _in_use(arena: Arena, step: int) -> int:
 
 # Values of a weight, and in how many bins of equally many values they are counted.
 _RANGES = {"int8": (-128, 128, 64), "int4": (-8, 8, 16)}
+
+
+def _call_label(call: Call) -> str:
+    first, last = call.steps[0].node.label, call.steps[-1].node.label
+    return first if first == last else f"{first} to {last}, by rows"
 
 
 def _weights(original: Graph, integer: Graph) -> list[dict[str, Any]]:

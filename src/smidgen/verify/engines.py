@@ -96,9 +96,7 @@ class EmulatedEngine:
         """Return every tensor that a kernel computes, as the chip's memory held it."""
         if self._on != "emulator":
             return {}
-        calls = self._firmware.arena.calls
-        steps = self._firmware.profile(list(sample))
-        return {c.node.outputs[0]: s.tensor for c, s in zip(calls, steps, strict=True)}
+        return {step.value: step.tensor for step in self._firmware.profile(list(sample))}
 
 
 class ForeignEngine:

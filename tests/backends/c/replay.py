@@ -30,6 +30,8 @@ import numpy as np
 from smidgen.backends.c.arena import Arena
 from smidgen.backends.c.emit import emit
 from smidgen.backends.c.project import write_sources
+from smidgen.backends.c.select_kernels import Step
+from smidgen.backends.c.stream import Band, Stream, banded
 from smidgen.interpreter import interpret, run_node
 from smidgen.ir import Graph, numpy_dtype
 from smidgen.ops import _draw
@@ -147,9 +149,11 @@ class Replay:
         """
         graph, arena = self.planned[index].graph, self.planned[index].arena
         rng = np.random.default_rng(seed)
-        runs = [_whole(graph, arena, rng) for _ in range(rows)]
-        runs += [_each(graph, arena, rng) for _ in range(rows)]
-        sizes = (index, arena.bytes, len(arena.calls), len(runs))
+        events = _events(graph, arena)
+        runs = [_whole(graph, arena, events, rng) for _ in range(rows)]
+        if not any(isinstance(call, Stream) for call in arena.calls):
+            runs += [_each(graph, arena, events, rng) for _ in range(rows)]
+        sizes = (index, arena.bytes, len(events), len(runs))
         done = subprocess.run(
             [str(self._program), *map(str, sizes)],
             input=b"".join(run.record() for run in runs),
@@ -160,11 +164,11 @@ class Replay:
             raise ReplayError(done.stderr.decode(errors="replace"))
         at = 0
         for run in runs:
-            for step, want in zip(arena.calls, run.wants, strict=True):
+            for event, want in zip(events, run.wants, strict=True):
                 got = np.frombuffer(done.stdout, want.dtype, want.size, at).reshape(want.shape)
                 size, within = difference(want, got)
                 if not within:
-                    raise ReplayError(f"{step.node.label} is off by {size} {run.what}")
+                    raise ReplayError(f"{event.step.node.label} is off by {size} {run.what}")
                 at += got.nbytes
         assert at == len(done.stdout)
 
@@ -184,68 +188,127 @@ class _Run:
         return b"".join(image.tobytes() + flags.tobytes() for image, flags in pairs)
 
 
-def _whole(graph: Graph, arena: Arena, rng: np.random.Generator) -> _Run:
+@dataclass(frozen=True)
+class _Event:
+    """What lies between two reports of the program: a move, maybe, and one kernel's call.
+
+    Args:
+        step: the layer.
+        move: the slice that moves, and where to; empty if none does.
+        reads, writes: slices of the arena that the kernel reads and may write.
+        rows: which rows of its tensor the call computes.
+    """
+
+    step: Step
+    move: tuple[slice, slice]
+    reads: tuple[slice, ...]
+    writes: tuple[slice, ...]
+    rows: slice
+
+
+def _events(graph: Graph, arena: Arena) -> list[_Event]:
+    events = []
+    for i, call in enumerate(arena.calls):
+        scratch = arena.scratch_offset(i) if call.scratch_bytes else 0
+        if isinstance(call, Stream):
+            events += [_band_event(arena, call, band, scratch) for band in call.bands]
+            continue
+        reads = [_bytes(graph, arena, n) for n in call.inputs if n in arena.buffer_of]
+        writes = [_bytes(graph, arena, n) for n in call.outputs]
+        writes.append(_slice(scratch, call.scratch_bytes))
+        events.append(_Event(call, (_NONE, _NONE), tuple(reads), tuple(writes), slice(None)))
+    return events
+
+
+def _band_event(arena: Arena, stream: Stream, band: Band, scratch: int) -> _Event:
+    step = stream.steps[band.step]
+
+    def at(name: str | None) -> int:
+        assert name is not None
+        inside = name in stream.windows
+        return scratch + stream.windows[name] if inside else arena.offset(name)
+
+    site = banded(step.site, band.shape)
+    output = at(step.outputs[0])
+    move = (_NONE, _NONE)
+    if band.move is not None:
+        size = band.move.bytes
+        move = (_slice(output + band.move.source, size), _slice(output + band.move.to, size))
+    reads = [_slice(at(step.node.inputs[i]) + o, site.input(i).bytes) for i, o in band.operands]
+    writes = [
+        _slice(output + band.output, site.output.bytes),
+        _slice(scratch + stream.kernel_scratch, step.kernel.scratch_bytes(site)),
+    ]
+    rows = slice(band.first, band.first + band.shape.rows_out)
+    return _Event(step, move, tuple(reads), tuple(writes), rows)
+
+
+def _slice(start: int, size: int) -> slice:
+    return slice(start, start + size)
+
+
+_NONE = slice(0, 0)
+
+
+def _whole(graph: Graph, arena: Arena, events: list[_Event], rng: np.random.Generator) -> _Run:
     inputs = [_draw.values(rng, type) for type in graph.input_types]
     want: dict[str, Array] = {}
     interpret(graph, inputs, observe=want.__setitem__)
-    live = _live(graph, arena)
+    live = _live(graph, arena, events)
     live[0] = np.zeros(arena.bytes, bool)  # the inputs are put there first of all
-    flags = [_flags(graph, arena, i, live[i]) for i in range(len(live))]
+    flags = [_flags(event, keep) for event, keep in zip(events, live, strict=True)]
     images = [_garbage(rng, arena.bytes) for _ in live]
     for name, array in zip(graph.inputs, inputs, strict=True):
         _put(images[0], arena, name, array)
-    wants = [want[step.node.outputs[0]] for step in arena.calls]
+    wants = []
+    for event in events:
+        tensor = want[event.step.outputs[0]]
+        wants.append(tensor if event.rows == slice(None) else tensor[:, event.rows])
     return _Run("in its place in the network", images, flags, wants)
 
 
-def _each(graph: Graph, arena: Arena, rng: np.random.Generator) -> _Run:
+def _each(graph: Graph, arena: Arena, events: list[_Event], rng: np.random.Generator) -> _Run:
     nothing = np.zeros(arena.bytes, bool)
-    flags = [_flags(graph, arena, i, nothing) for i in range(len(arena.calls))]
     images, wants = [], []
-    for step in arena.calls:
+    for step in arena.steps:
         image = _garbage(rng, arena.bytes)
-        names = [n for n in step.node.inputs if n is not None and n in arena.buffer_of]
+        names = [n for n in step.inputs if n in arena.buffer_of]
         for name in {arena.offset(n): n for n in names}.values():  # some are the same bytes
             _put(image, arena, name, _draw.values(rng, graph.type(name)))
         operands = {n: _get(image, graph, arena, n) for n in names}
         images.append(image)
         wants.append(run_node(graph, step.node, operands)[0])
+    flags = [_flags(event, nothing) for event in events]
     return _Run("on random operands", images, flags, wants)
 
 
-def _live(graph: Graph, arena: Arena) -> list[Array]:
-    """Which bytes are needed from each step on (bool, arena's size)."""
+def _live(graph: Graph, arena: Arena, events: list[_Event]) -> list[Array]:
+    """Which bytes are needed from each event on (bool, arena's size)."""
     needed = np.zeros(arena.bytes, bool)
     for name in graph.outputs:
         needed[_bytes(graph, arena, name)] = True
     live = []
-    for step in reversed(range(len(arena.calls))):
-        needed = needed & ~_written(graph, arena, step) | _read(graph, arena, step)
+    for event in reversed(events):
+        needed = needed & ~_mask(needed.size, event.writes) | _mask(needed.size, event.reads)
+        source, to = event.move
+        moved = needed[to].copy()
+        needed[to] = False
+        needed[source] |= moved
         live.append(needed)
     return live[::-1]
 
 
-def _flags(graph: Graph, arena: Arena, step: int, keep: Array) -> Array:
-    written = _written(graph, arena, step)
-    touched = written | _read(graph, arena, step)
+def _flags(event: _Event, keep: Array) -> Array:
+    source, to = event.move
+    written = _mask(keep.size, (*event.writes, to))
+    touched = written | _mask(keep.size, (*event.reads, source))
     return (_KEEP * keep + _OPEN * touched + _WRITTEN * written).astype(np.uint8)
 
 
-def _read(graph: Graph, arena: Arena, step: int) -> Array:
-    mask = np.zeros(arena.bytes, bool)
-    for name in arena.calls[step].node.inputs:
-        if name in arena.buffer_of:
-            mask[_bytes(graph, arena, name)] = True
-    return mask
-
-
-def _written(graph: Graph, arena: Arena, step: int) -> Array:
-    mask, call = np.zeros(arena.bytes, bool), arena.calls[step]
-    for name in call.node.outputs:
-        mask[_bytes(graph, arena, name)] = True
-    scratch = call.kernel.scratch_bytes(call.site)
-    if scratch:
-        mask[arena.scratch_offset(step) :][:scratch] = True
+def _mask(size: int, slices: Sequence[slice]) -> Array:
+    mask = np.zeros(size, bool)
+    for part in slices:
+        mask[part] = True
     return mask
 
 

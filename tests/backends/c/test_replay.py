@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import cache, partial
@@ -20,13 +21,14 @@ from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import Kernel, Site, all_ops, get_op
 from tests.backends.c.replay import Planned, Replay, ReplayError
 from tests.examples import examples
+from tests.kernels.test_conv_dsp import random_layer
 from tests.random_graphs import graphs
 
 pytestmark = pytest.mark.toolchain
 
 FEATURES = ((), ("dsp",))
-SAMPLES = {(): 6, ("dsp",): 24}  # of each operator; few layers are computed otherwise
-GRAPHS = 25
+SAMPLES = {(): 6, ("dsp",): 12}  # of each operator; few layers are computed otherwise
+GRAPHS = 20
 
 
 def plan(graph: Graph, features: Sequence[str] = ()) -> Planned:
@@ -40,7 +42,7 @@ def plan(graph: Graph, features: Sequence[str] = ()) -> Planned:
 def test_real_models(file: str, shared: Path) -> None:
     graph = load(shared / "models" / "mlperf_tiny" / f"{file}.tflite")
     small, _ = shrink(graph)
-    replay = Replay([plan(g, f) for g in (graph, small) for f in FEATURES])
+    replay = Replay([plan(small, f) for f in FEATURES])
     for i in range(len(replay.planned)):
         replay.check(i, seed=i, rows=1)
 
@@ -59,7 +61,9 @@ def test_random_graphs(dtype: str) -> None:
 @cache
 def steps(features: tuple[str, ...]) -> list[tuple[Graph, Step]]:
     """Single operators of every kind, those alone that a core's features compute otherwise."""
-    found = []
+    rng = np.random.default_rng(0)
+    layers = [random_layer(rng) for _ in range(20 * len(features))]
+    found = [(layer, select_kernels(layer, features=features)[0]) for layer in layers]
     for name, op in all_ops().items():
         for sample in examples(op.samples(), SAMPLES[features], f"replay {name}"):
             try:
@@ -123,8 +127,8 @@ def test_an_overlap_one_element_too_far_is_caught(features: tuple[str, ...]) -> 
     for nearer in (2, 4):
         found += [f for f in overlapping(features, nearer) if f[0] in ROOMY]
     caught = {found[i][0] for i in failing(Replay([planned for _, planned in found]))}
-    # Of a kernel for floats there may be one sample only.
-    assert {symbol for symbol, _ in found if "float32" not in symbol} <= caught
+    often = Counter(symbol for symbol, _ in found)
+    assert {symbol for symbol, count in often.items() if count >= 4} <= caught
 
 
 def failing(replay: Replay) -> set[int]:

@@ -8,13 +8,14 @@ replace an operand in exactly its place, both are one buffer too, if that makes 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from smidgen.backends.c.memory_problem import Buffer, MemoryPlan, MemoryProblem, Overlap
 from smidgen.backends.c.plan_memory import plan_memory
 from smidgen.backends.c.select_kernels import Step
+from smidgen.backends.c.stream import Call
 from smidgen.backends.c.validate_plan import validate_plan
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import Graph
@@ -27,16 +28,21 @@ class Arena:
     """Where everything lies.
 
     Args:
-        calls: the steps that run code, aliases left out.
+        calls: what runs, aliases left out.
         problem: buffers and overlaps as they were planned.
         plan: offsets by buffer.
-        buffer_of: the buffer that holds each value.
+        buffer_of: the buffer that holds each value; a value inside a stream has none.
     """
 
-    calls: tuple[Step, ...]
+    calls: tuple[Call, ...]
     problem: MemoryProblem
     plan: MemoryPlan
-    buffer_of: dict[str, str]
+    buffer_of: Mapping[str, str]
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """The steps that run code. Their numbers here are those that a traced model reports."""
+        return tuple(step for call in self.calls for step in call.steps)
 
     @property
     def bytes(self) -> int:
@@ -52,12 +58,28 @@ class Arena:
         return self.plan.offsets[_scratch_name(call)]
 
 
-def plan_arena(graph: Graph, steps: list[Step]) -> Arena:
+def plan_arena(graph: Graph, calls: Sequence[Call]) -> Arena:
     """Plan the tensor arena of a graph and have the plan checked by the independent validator.
+
+    Args:
+        graph: the graph.
+        calls: steps for all its nodes, as `select_kernels` gives them, streams among them or not.
 
     Raises:
         UnsupportedModelError: if an output of the graph is a constant.
         PlanError: if the plan is wrong (a defect, never the model's fault).
+    """
+    calls, buffer_of = without_aliases(graph, calls)
+    arena = _in_place(graph, calls, buffer_of)
+    validate_plan(arena.problem, arena.plan)
+    return arena
+
+
+def without_aliases(graph: Graph, calls: Sequence[Call]) -> tuple[list[Call], dict[str, str]]:
+    """The calls that run code, and the buffer of each value.
+
+    Raises:
+        UnsupportedModelError: if an output of the graph or the operand of an alias is a constant.
     """
     for name in graph.outputs:
         if graph.data(name) is not None:
@@ -65,22 +87,19 @@ def plan_arena(graph: Graph, steps: list[Step]) -> Arena:
                 f"output {name!r} is a constant", hint="leave it out of the model's outputs"
             )
     buffer_of = {name: name for name in graph.inputs}
-    calls: list[Step] = []
-    for step in steps:
-        source = step.node.inputs[0]
-        if step.kernel.alias and source in buffer_of:
-            buffer_of[step.node.outputs[0]] = buffer_of[source]
-        elif step.kernel.alias:
-            raise UnsupportedModelError("it reshapes a constant", where=step.node.label)
+    running: list[Call] = []
+    for call in calls:
+        if not call.steps[0].kernel.alias:
+            running.append(call)
+            buffer_of.update({name: name for name in call.outputs})
+        elif call.inputs[0] in buffer_of:
+            buffer_of[call.outputs[0]] = buffer_of[call.inputs[0]]
         else:
-            calls.append(step)
-            buffer_of.update({name: name for name in step.node.outputs})
-    arena = _in_place(graph, calls, buffer_of)
-    validate_plan(arena.problem, arena.plan)
-    return arena
+            raise UnsupportedModelError("it reshapes a constant", where=call.steps[0].node.label)
+    return running, buffer_of
 
 
-def _in_place(graph: Graph, calls: list[Step], buffer_of: dict[str, str]) -> Arena:
+def _in_place(graph: Graph, calls: Sequence[Call], buffer_of: dict[str, str]) -> Arena:
     """The best arena found over which outputs replace their operands.
 
     No plan is better than the one in which they may overlap in any way. The choice starts with what
@@ -108,7 +127,7 @@ def _in_place(graph: Graph, calls: list[Step], buffer_of: dict[str, str]) -> Are
 
 def _planned(
     graph: Graph,
-    calls: list[Step],
+    calls: Sequence[Call],
     buffer_of: dict[str, str],
     anyhow: Mapping[str, str] = MappingProxyType({}),
 ) -> Arena:
@@ -116,18 +135,14 @@ def _planned(
     return Arena(tuple(calls), problem, plan_memory(problem), buffer_of)
 
 
-def _replaceable(graph: Graph, calls: list[Step], buffer_of: dict[str, str]) -> dict[str, str]:
+def _replaceable(graph: Graph, calls: Sequence[Call], buffer_of: dict[str, str]) -> dict[str, str]:
     """Outputs whose kernels can replace an operand in place, and the operands' buffers."""
     end = _ends(graph, calls, buffer_of)
     pairs = {}
-    for i, step in enumerate(calls):
-        operand = step.kernel.in_place(step.site)
-        if operand is None:
-            continue
-        output, value = step.node.outputs[0], step.node.inputs[operand]
-        others = step.node.inputs[:operand] + step.node.inputs[operand + 1 :]
-        if value in buffer_of and end[buffer_of[value]] == i + 1 and value not in others:
-            pairs[output] = buffer_of[value]
+    for i, call in enumerate(calls):
+        value = call.replaced
+        if value is not None and value in buffer_of and end[buffer_of[value]] == i + 1:
+            pairs[call.outputs[0]] = buffer_of[value]
     return pairs
 
 
@@ -144,11 +159,11 @@ def _replaced(
     return {value: whole(buffer) for value, buffer in buffer_of.items()}
 
 
-def _ends(graph: Graph, calls: list[Step], buffer_of: dict[str, str]) -> dict[str, int]:
+def _ends(graph: Graph, calls: Sequence[Call], buffer_of: dict[str, str]) -> dict[str, int]:
     """One past the last call that needs each buffer."""
     end = {buffer_of[name]: 1 for name in graph.inputs}
-    for i, step in enumerate(calls):
-        used = (*step.node.inputs, *step.node.outputs)
+    for i, call in enumerate(calls):
+        used = (*call.inputs, *call.outputs)
         end.update({buffer_of[value]: i + 1 for value in used if value in buffer_of})
     for name in graph.outputs:  # read after the last call, which must not write over them
         end[buffer_of[name]] = len(calls) + 1
@@ -160,41 +175,36 @@ def _scratch_name(call: int) -> str:
 
 
 def _problem(
-    graph: Graph, calls: list[Step], buffer_of: dict[str, str], anyhow: Mapping[str, str]
+    graph: Graph, calls: Sequence[Call], buffer_of: dict[str, str], anyhow: Mapping[str, str]
 ) -> MemoryProblem:
     end = _ends(graph, calls, buffer_of)
     start = {buffer_of[name]: 0 for name in graph.inputs}
     scratch: list[Buffer] = []
-    for i, step in enumerate(calls):
-        for name in step.node.outputs:
+    for i, call in enumerate(calls):
+        for name in call.outputs:
             start.setdefault(buffer_of[name], i)
-        size = step.kernel.scratch_bytes(step.site)
-        if size:
-            scratch.append(Buffer(_scratch_name(i), size, i, i + 1))
+        if call.scratch_bytes:
+            scratch.append(Buffer(_scratch_name(i), call.scratch_bytes, i, i + 1))
     tensors = [Buffer(n, max(1, graph.type(n).bytes), start[n], end[n]) for n in start]
     overlaps = [o for o in _overlaps(calls, buffer_of, end) if anyhow.get(o.output) != o.input]
     overlaps += [Overlap(i, o) for o, i in anyhow.items()]
     return MemoryProblem((*tensors, *scratch), tuple(overlaps))
 
 
-def _overlaps(calls: list[Step], buffer_of: dict[str, str], end: dict[str, int]) -> list[Overlap]:
+def _overlaps(
+    calls: Sequence[Call], buffer_of: dict[str, str], end: dict[str, int]
+) -> list[Overlap]:
     """Safe overlaps of each call's output with those operands that die in the call."""
     found = []
-    for i, step in enumerate(calls):
-        if len(step.node.outputs) != 1:
-            continue
-        allowed = step.kernel.overlap(step.site)
-        leads: dict[str, int | None] = {}
-        for operand, value in enumerate(step.node.inputs):
-            if value not in buffer_of:
-                continue
-            buffer = buffer_of[value]
-            lead = allowed.get(operand)
-            known = leads.get(buffer, 0)
-            leads[buffer] = None if lead is None or known is None else max(lead, known)
+    for i, call in enumerate(calls):
+        apart = {buffer_of[n] for n in call.inputs if n in buffer_of and n not in call.leads}
+        leads: dict[str, int] = {}
+        for name, lead in call.leads.items():
+            if name in buffer_of:
+                leads[buffer_of[name]] = max(leads.get(buffer_of[name], 0), lead)
         for buffer, lead in leads.items():
-            output = buffer_of[step.node.outputs[0]]
-            written = output == step.node.outputs[0]  # as a buffer of its own
-            if lead is not None and end[buffer] == i + 1 and written:
+            output = buffer_of[call.outputs[0]]
+            written = output == call.outputs[0]  # as a buffer of its own
+            if buffer not in apart and end[buffer] == i + 1 and written:
                 found.append(Overlap(buffer, output, lead))
     return found

@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
-from typing import Any
 
-import numpy as np
-
+from smidgen.backends.c._write_calls import MOVE_ROWS, CallWriter, c_type, comment, float_literal
 from smidgen.backends.c.arena import Arena
-from smidgen.errors import SmidgenError
+from smidgen.backends.c.stream import Stream
 from smidgen.ir import Graph, TensorType
-from smidgen.ops._kernel import Param
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 
 _UNROLL = {"speed": 8, "balanced": 4, "flash": 2}
-
-_C_TYPES = {
-    "float32": "float",
-    "int8": "int8_t",
-    "uint8": "uint8_t",
-    "int16": "int16_t",
-    "int32": "int32_t",
-    "uint32": "uint32_t",
-    "int64": "int64_t",
-    "bool": "uint8_t",
-}
 
 
 def c_identifier(name: str) -> str:
@@ -40,60 +26,6 @@ def c_identifier(name: str) -> str:
     """
     text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "model"
     return text if text[0].isalpha() else f"model_{text}"
-
-
-def c_type(dtype: str) -> str:
-    """The C type of a tensor's elements."""
-    return _C_TYPES[dtype]
-
-
-@dataclass
-class _Constants:
-    """Constant tables, each distinct one stored once."""
-
-    lines: list[str] = field(default_factory=list)
-    names: dict[tuple[str, bytes], str] = field(default_factory=dict)
-    bytes: int = 0
-
-    def table(self, array: np.ndarray[Any, Any], hint: str) -> str:
-        """The name of the table that holds `array`."""
-        key = (str(array.dtype), np.ascontiguousarray(array).tobytes())
-        if key not in self.names:
-            self.names[key] = hint
-            self.bytes += array.nbytes
-            kind = c_type(str(array.dtype))
-            self.lines.append(
-                f"static const SM_CONST {kind} {hint}[{max(1, array.size)}] = {{\n"
-                f"{_rows(array)}\n}};\n"
-            )
-        return self.names[key]
-
-
-def _rows(array: np.ndarray[Any, Any]) -> str:
-    items = [_literal(v) for v in array.ravel().tolist()] or ["0"]
-    if array.dtype.kind == "f":
-        items = [_float(v) for v in array.ravel().tolist()]
-    lines, line = [], "   "
-    for item in items:
-        if len(line) + len(item) + 2 > 100:
-            lines.append(line)
-            line = "   "
-        line += f" {item},"
-    lines.append(line)
-    return "\n".join(lines)
-
-
-def _literal(value: int) -> str:
-    if value == -(2**31):
-        return "-2147483647 - 1"
-    return str(int(value))
-
-
-def _float(value: float) -> str:
-    if not np.isfinite(value):
-        raise SmidgenError(f"a constant holds {value}", hint="mend the model's weights")
-    text = f"{np.float32(value):.9g}"
-    return (text if re.search(r"[.e]", text) else f"{text}.0") + "f"
 
 
 @dataclass(frozen=True)
@@ -128,74 +60,22 @@ def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -
         Header, source and the kernels they need.
     """
     name = c_identifier(graph.name)
-    constants = _Constants()
-    params, calls = [], []
-    for i, step in enumerate(arena.calls):
-        struct = step.kernel.struct_name
-        fields = [
-            f"    .{key} = {_field(value, f'{key}_{i}', constants)},\n"
-            for key, value in step.kernel.params(step.site).items()
-        ]
-        layer = f": {step.node.name}" if step.node.name else ""
-        comment = f"/* {i}. {step.node.op.name}{_comment(layer)} */"
-        params.append(f"{comment}\nstatic const {struct} step_{i} = {{\n{''.join(fields)}}};\n")
-        arguments = [f"&step_{i}", *_operands(graph, arena, i, constants)]
-        call = f"  {step.kernel.symbol}({', '.join(arguments)});\n"
-        out = step.node.outputs[0]
-        trace = f"  SM_STEP({i}, a + {arena.offset(out)}, {graph.type(out).bytes});\n"
-        calls.append(call + trace)
-    sources = _closure(dict.fromkeys(step.kernel.source for step in arena.calls))
+    writer = CallWriter(graph, arena)
+    headers = dict.fromkeys(step.kernel.source for step in arena.steps)
+    if any(isinstance(call, Stream) for call in arena.calls):
+        headers[MOVE_ROWS] = None
+    sources = _closure(headers)
     text = _SOURCE.format(
         version=version,
         name=name,
         unroll=_UNROLL[optimize],
         includes="\n".join(f'#include "kernels/{s}"' for s in sources),
-        constants="\n".join(constants.lines),
-        params="\n".join(params),
-        calls="".join(calls) or "  (void)a;\n",
+        constants="\n".join(writer.constants.lines),
+        params="\n".join(writer.params),
+        calls="".join(writer.lines) or "  (void)a;\n",
     )
-    header = _header(graph, arena, name, version, constants.bytes)
-    return Source(name, header, text, tuple(sources), constants.bytes)
-
-
-def _comment(text: str) -> str:
-    """Text that cannot end a C comment or start a new line."""
-    return re.sub(r"[^ -~]", "?", text).replace("*/", "* /").replace("/*", "/ *")
-
-
-def _field(value: Param, hint: str, constants: _Constants) -> str:
-    if value is None:
-        return "NULL"
-    if isinstance(value, np.ndarray):
-        return constants.table(value, hint)
-    if isinstance(value, float):
-        return _float(value)
-    return _literal(value)
-
-
-def _operands(graph: Graph, arena: Arena, call: int, constants: _Constants) -> list[str]:
-    step = arena.calls[call]
-    names = step.node.inputs
-    if step.kernel.gather:
-        chosen = [n for n in names if n is not None]
-    elif step.kernel.arguments is None:
-        chosen = [n for n in names if n is not None and n in arena.buffer_of]
-    else:
-        chosen = [n for n in (names[i] for i in step.kernel.arguments) if n is not None]
-    text: list[str] = []
-    for name in chosen:
-        data = graph.data(name)
-        if data is not None:
-            text.append(constants.table(data, f"operand_{call}_{len(text)}"))
-        else:
-            text.append(f"(const void *)(a + {arena.offset(name)})")
-    if step.kernel.gather:
-        text = [f"(const void *const[]){{{', '.join(text)}}}"]
-    text += [f"(void *)(a + {arena.offset(n)})" for n in step.node.outputs]
-    if step.kernel.scratch is not None:
-        has_scratch = step.kernel.scratch_bytes(step.site) > 0
-        text.append(f"(void *)(a + {arena.scratch_offset(call)})" if has_scratch else "NULL")
-    return text
+    header = _header(graph, arena, name, version, writer.constants.bytes)
+    return Source(name, header, text, tuple(sources), writer.constants.bytes)
 
 
 def _closure(sources: dict[str, None]) -> list[str]:
@@ -243,12 +123,12 @@ def _tensor(name: str, upper: str, what: str, value: str, graph: Graph, arena: A
     base = "uint8_t *" if is_input else "const uint8_t *"
     cast = "void *" if is_input else "const void *"
     lines = [
-        f"/* {_comment(what)} {_comment(value)!r}: {_describe(type)} */",
+        f"/* {comment(what)} {comment(value)!r}: {_describe(type)} */",
         f"#define {constant}_SIZE {type.size}",
         f"#define {constant}_BYTES {type.bytes}",
     ]
     if type.quant is not None and type.quant.axis is None:
-        lines.append(f"#define {constant}_SCALE {_float(type.quant.scale)}")
+        lines.append(f"#define {constant}_SCALE {float_literal(type.quant.scale)}")
         lines.append(f"#define {constant}_ZERO_POINT ({type.quant.zero_point})")
     lines += [
         f"static inline {pointer}{name}_{what}({void}) {{",

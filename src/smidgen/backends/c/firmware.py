@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smidgen.backends.c.arena import Arena, plan_arena
+from smidgen.backends.c.arena import Arena
+from smidgen.backends.c.choose_streams import FREE, choose_streams
 from smidgen.backends.c.emit import Source, emit
 from smidgen.backends.c.project import write_project, write_sources
 from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.backends.c.stream import Stream
 from smidgen.errors import EmulatorError, SmidgenError
 from smidgen.interpreter import check_inputs
 from smidgen.ir import Graph, numpy_dtype
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
     from smidgen.targets.toolchain import Toolchain
 
 Array = np.ndarray[Any, Any]
+
+STACK_BYTES = 512  # that a plan for so much RAM leaves; how many it takes is measured later
 
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
@@ -200,6 +204,12 @@ class Firmware:
         """The tensor arena, inputs and outputs included."""
         return self.arena.bytes
 
+    @property
+    def streams(self) -> list[list[str]]:
+        """The layers that run by rows, some rows of each at a time, chain by chain."""
+        chains = [call for call in self.arena.calls if isinstance(call, Stream)]
+        return [[step.node.label for step in chain.steps] for chain in chains]
+
     @cached_property
     def stack_bytes(self) -> int:
         """Deepest stack of one inference, found by painting it in the emulator."""
@@ -220,7 +230,7 @@ class Firmware:
         """The same C compiled for this machine."""
         from smidgen.backends.c.host import QUICK, HostModel
 
-        return HostModel(self.graph, flags=QUICK)
+        return HostModel(self.graph, flags=QUICK, arena=self.arena)
 
     def run(
         self, inputs: Array | Sequence[Array], on: str = "emulator", *, profile: bool = False
@@ -279,14 +289,23 @@ class Firmware:
         traced = UnicornEmulator(self._link("unicorn", trace=True), self.board.core)
         run = traced.invoke([np.ascontiguousarray(a[0]).tobytes() for a in inputs], trace=True)
         steps = []
-        for count, step in zip(run.steps, self.arena.calls, strict=True):
-            name = step.node.outputs[0]
+        for number, step in enumerate(self.arena.steps):
+            counts = [count for count in run.steps if count.step == number]  # several if by rows
+            name = step.outputs[0]
             type = self.graph.type(name)
-            tensor = np.frombuffer(count.tensor, numpy_dtype(type.dtype)).reshape(type.shape)
+            raw = b"".join(count.tensor for count in counts)
+            cycles = [count.cycles_estimated for count in counts]
             op: Op = step.node.op  # type: ignore[assignment]
-            macs = op.macs(*self.graph.types(step.node.inputs))
-            cost = (count.instructions, count.cycles_estimated, macs)
-            steps.append(StepRun(step.node.label, name, *cost, tensor))
+            steps.append(
+                StepRun(
+                    step.node.label,
+                    name,
+                    sum(count.instructions for count in counts),
+                    None if None in cycles else sum(c for c in cycles if c is not None),
+                    op.macs(*self.graph.types(step.node.inputs)),
+                    np.frombuffer(raw, numpy_dtype(type.dtype)).reshape(type.shape),
+                )
+            )
         return tuple(steps)
 
     def _emulator(self, kind: str) -> UnicornEmulator | QemuEmulator:
@@ -319,6 +338,7 @@ def compile(
     *,
     optimize: str = "balanced",
     flash: int | str | None = None,
+    ram: int | str | None = None,
     name: str | None = None,
     toolchain: str | None = None,
 ) -> Firmware:
@@ -331,6 +351,10 @@ def compile(
         optimize: "speed", "balanced" or "flash". With "speed" larger kernels are chosen where they
             save most cycles for their bytes, as long as code and constants, by estimate, fit.
         flash: bytes they may take together, or text such as "240KB"; the board's flash by default.
+        ram: bytes that the arena and the stack may take, or text such as "24KB". Where whole layers
+            do not fit, chains of layers run a few rows at a time, as many as it takes, at the price
+            of some cycles and some flash. By default the board's RAM; and with "balanced" as little
+            as can be had for up to 3 % more cycles, by estimate.
         name: prefix of the C functions; made from the graph's name otherwise.
         toolchain: "gcc" or "zig" for measuring; by default what this machine has.
 
@@ -362,7 +386,12 @@ def compile(
         flash=part.flash_bytes if budget is None else budget,
         core=part.core,
     )
-    arena = plan_arena(prepared, steps)
+    asked = parse_bytes(ram) if isinstance(ram, str) else ram
+    free = FREE if optimize == "balanced" and asked is None else 0.0
+    most = (part.ram_bytes if asked is None else asked) - STACK_BYTES
+    arena = choose_streams(prepared, steps, free=free)
+    if arena.bytes > most:
+        arena = choose_streams(prepared, steps, ram=most)
     source = emit(prepared, arena, __version__, optimize)
     folder = write_project(source, out) if out is not None else None
     found = find_toolchain(toolchain, part.core) if toolchain else None

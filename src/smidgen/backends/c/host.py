@@ -40,15 +40,16 @@ _DRIVER = """
 #include <string.h>
 #ifdef SM_TRACE
 #include <stddef.h>
-static uint8_t *trace_at;
+static uint8_t **trace_at; /* for each step, where what it computes goes; or NULL */
 void sm_trace(int step, const void *data, size_t bytes);
 void sm_trace(int step, const void *data, size_t bytes) {{
-  (void)step;
-  memcpy(trace_at, data, bytes);
-  trace_at += bytes;
+  if (trace_at != NULL) {{
+    memcpy(trace_at[step], data, bytes);
+    trace_at[step] += bytes; /* a step may compute its tensor some rows at a time */
+  }}
 }}
-void smidgen_trace_to(uint8_t *to);
-void smidgen_trace_to(uint8_t *to) {{ trace_at = to; }}
+void smidgen_trace_to(uint8_t **to);
+void smidgen_trace_to(uint8_t **to) {{ trace_at = to; }}
 #endif
 int smidgen_run(uint8_t *arena, const uint8_t *const *in, uint8_t *const *out, size_t n);
 int smidgen_run(uint8_t *arena, const uint8_t *const *in, uint8_t *const *out, size_t n) {{
@@ -69,8 +70,8 @@ class HostModel:
         graph: a graph whose every node has a C kernel.
         flags: compiler flags after ours: FAST, QUICK or your own.
         features: choose kernels as for a core that has these, such as {"dsp"}; their
-            instructions are written out in C on a machine that lacks them. "host" is this
-            machine's own.
+        features: Iterable[str] = ("host",),
+        arena: Arena | None = None,
         trace: also keep every tensor of the last sample that ran (see `run_traced`).
 
     Raises:
@@ -89,9 +90,10 @@ class HostModel:
         flags: Sequence[str] = FAST,
         trace: bool = False,
         features: Iterable[str] = ("host",),
+        arena: Arena | None = None,
     ) -> None:
         self.graph = graph
-        self.arena: Arena = plan_arena(graph, select_kernels(graph, features=features))
+        self.arena = arena or plan_arena(graph, select_kernels(graph, features=features))
         self.source: Source = emit(graph, self.arena, "host")
         # Once loaded the library needs no file.
         with tempfile.TemporaryDirectory(prefix="smidgen-") as temporary:
@@ -175,14 +177,12 @@ class HostModel:
         """Run one sample and return every computed tensor by name, as the real arena held it."""
         if not self._trace:
             raise ValueError("the model was compiled without trace=True")
-        outputs = [n for step in self.arena.calls for n in step.node.outputs[:1]]
-        buffer = np.empty(sum(self.graph.type(n).bytes for n in outputs) + 16, np.uint8)
-        self._library.smidgen_trace_to(ctypes.c_void_p(buffer.ctypes.data))
-        self.run(inputs)
-        tensors, at = {}, 0
-        for name in outputs:
-            type = self.graph.type(name)
-            raw = buffer[at : at + type.bytes]
-            tensors[name] = raw.view(numpy_dtype(type.dtype)).reshape(type.shape).copy()
-            at += type.bytes
+        tensors = {}
+        for step in self.arena.steps:
+            type = self.graph.type(step.outputs[0])
+            tensors[step.outputs[0]] = np.empty(type.shape, numpy_dtype(type.dtype))
+        to = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors.values()))
+        self._library.smidgen_trace_to(to)
+        self.run([array[-1:] for array in check_inputs(self.graph, inputs)])
+        self._library.smidgen_trace_to(None)
         return tensors

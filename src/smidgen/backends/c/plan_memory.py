@@ -26,6 +26,7 @@ from smidgen.backends.c.memory_problem import MemoryPlan, MemoryProblem
 _HEURISTIC_SHARE = 0.3
 _CLIMBS = 3
 _PATIENCE = 400  # moves tried from each start
+_SMALL_RADIUS = 4  # starting steps around the peak that are searched first of all
 _LARGEST_WINDOW = 250  # buffers; the search recurses once a buffer
 
 
@@ -77,16 +78,23 @@ class _Solver:
 
     def solve(self) -> None:
         """Run the stages until the plan is proven optimal or the effort is used up."""
+        radius: dict[int, int] = {}
         try:
             orders = _orders(self.problem)
             orders.sort(key=lambda order: self.problem.peak(self._try(order)))
+            self._search(radius, _SMALL_RADIUS)  # often settles it, and takes no time
             for order in orders[:_CLIMBS]:
                 self._climb(order)
         except OutOfWorkError:
             pass
-        radius: dict[int, int] = {}
+        self._search(radius, len(self.problem.live_sets()) * 2)
+
+    def _search(self, radius: dict[int, int], most: int) -> None:
+        """Settle windows around the peak, each twice as wide as the last there, up to `most`."""
         while self.upper > self.lower:
             centre = self._peak_step()
+            if 2 * radius.get(centre, 1) > most:
+                return
             radius[centre] = 2 * radius.get(centre, 1)
             if not self._settle(self._window(centre, radius[centre])):
                 return

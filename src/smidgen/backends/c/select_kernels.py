@@ -7,8 +7,9 @@ each byte of flash first, until the flash is used up.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from smidgen.backends.c.costs import Costs, load_costs
@@ -27,6 +28,50 @@ class Step:
     node: Node
     site: Site
     kernel: Kernel
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """Itself: see `Call`."""
+        return (self,)
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Operands, constant ones among them."""
+        return tuple(n for n in self.node.inputs if n is not None)
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Results."""
+        return self.node.outputs
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Bytes of scratch."""
+        return self.kernel.scratch_bytes(self.site)
+
+    @cached_property
+    def leads(self) -> Mapping[str, int]:
+        """For each operand that the only output may overlap, the lead (see `Kernel.overlap`)."""
+        if len(self.node.outputs) != 1:
+            return {}
+        allowed = self.kernel.overlap(self.site)
+        operands = list(enumerate(self.node.inputs))
+        apart = {name for i, name in operands if i not in allowed}
+        leads: dict[str, int] = {}
+        for i, name in operands:
+            if name is not None and name not in apart:  # the same value may be two operands
+                leads[name] = max(leads.get(name, 0), allowed[i])
+        return leads
+
+    @property
+    def replaced(self) -> str | None:
+        """The operand that the output can replace in exactly its place, or None."""
+        operand = self.kernel.in_place(self.site)
+        if operand is None:
+            return None
+        others = self.node.inputs[:operand] + self.node.inputs[operand + 1 :]
+        name = self.node.inputs[operand]
+        return None if name in others else name
 
 
 def select_kernels(

@@ -1,0 +1,262 @@
+"""The C of an inference: constant tables, parameter structs, and calls with literal addresses."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from smidgen.backends.c._loops import Loop, fold
+from smidgen.backends.c.arena import Arena
+from smidgen.backends.c.select_kernels import Step
+from smidgen.backends.c.stream import Band, Shape, Stream
+from smidgen.errors import SmidgenError
+from smidgen.ir import Graph
+from smidgen.ops._kernel import Param
+
+MOVE_ROWS = "move_rows.h"  # in `kernels/`, for streams
+
+_C_TYPES = {
+    "float32": "float",
+    "int8": "int8_t",
+    "uint8": "uint8_t",
+    "int16": "int16_t",
+    "int32": "int32_t",
+    "uint32": "uint32_t",
+    "int64": "int64_t",
+    "bool": "uint8_t",
+}
+
+
+def c_type(dtype: str) -> str:
+    """The C type of a tensor's elements."""
+    return _C_TYPES[dtype]
+
+
+@dataclass
+class _Constants:
+    """Constant tables, each distinct one stored once."""
+
+    lines: list[str] = field(default_factory=list)
+    names: dict[tuple[str, bytes], str] = field(default_factory=dict)
+    bytes: int = 0
+
+    def table(self, array: np.ndarray[Any, Any], hint: str) -> str:
+        """The name of the table that holds `array`."""
+        key = (str(array.dtype), np.ascontiguousarray(array).tobytes())
+        if key not in self.names:
+            taken = set(self.names.values())
+            others = (f"{hint}_{i}" for i in itertools.count(1))
+            hint = next(name for name in itertools.chain((hint,), others) if name not in taken)
+            self.names[key] = hint
+            self.bytes += array.nbytes
+            kind = c_type(str(array.dtype))
+            self.lines.append(
+                f"static const SM_CONST {kind} {hint}[{max(1, array.size)}] = {{\n"
+                f"{_rows(array)}\n}};\n"
+            )
+        return self.names[key]
+
+
+def _rows(array: np.ndarray[Any, Any]) -> str:
+    items = [_literal(v) for v in array.ravel().tolist()] or ["0"]
+    if array.dtype.kind == "f":
+        items = [float_literal(v) for v in array.ravel().tolist()]
+    lines, line = [], "   "
+    for item in items:
+        if len(line) + len(item) + 2 > 100:
+            lines.append(line)
+            line = "   "
+        line += f" {item},"
+    lines.append(line)
+    return "\n".join(lines)
+
+
+def _literal(value: int) -> str:
+    if value == -(2**31):
+        return "-2147483647 - 1"
+    return str(int(value))
+
+
+def float_literal(value: float) -> str:
+    if not np.isfinite(value):
+        raise SmidgenError(f"a constant holds {value}", hint="mend the model's weights")
+    text = f"{np.float32(value):.9g}"
+    return (text if re.search(r"[.e]", text) else f"{text}.0") + "f"
+
+
+def comment(text: str) -> str:
+    """Text that cannot end a C comment or start a new line."""
+    return re.sub(r"[^ -~]", "?", text).replace("*/", "* /").replace("/*", "/ *")
+
+
+def _field(value: Param, hint: str, constants: _Constants) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, np.ndarray):
+        return constants.table(value, hint)
+    if isinstance(value, float):
+        return float_literal(value)
+    return _literal(value)
+
+
+@dataclass(frozen=True)
+class _At:
+    """An address in the arena, which may move on in a loop."""
+
+    offset: int
+    stride: int = 0
+
+    def __str__(self) -> str:
+        return f"a + {self.offset}" + (f" + i * {self.stride}" if self.stride else "")
+
+
+class CallWriter:
+    """Writes the calls of an inference, in order.
+
+    Attributes:
+        constants: the tables they need.
+        params: their parameter structs.
+        lines: the calls.
+    """
+
+    def __init__(self, graph: Graph, arena: Arena) -> None:
+        self.graph = graph
+        self.arena = arena
+        self.constants = _Constants()
+        self.params: list[str] = []
+        self.lines: list[str] = []
+        number = 0
+        for i, call in enumerate(arena.calls):
+            if isinstance(call, Stream):
+                self._stream(i, number, call)
+            else:
+                self._step(i, number, call)
+            number += len(call.steps)
+
+    def _step(self, call: int, number: int, step: Step) -> None:
+        name = f"step_{number}"
+        self._define(number, step, name, self._fields(number, step.kernel.params(step.site)))
+        operands = {
+            i: _At(self.arena.offset(n))
+            for i, n in enumerate(step.node.inputs)
+            if n is not None and n in self.arena.buffer_of
+        }
+        outputs = [_At(self.arena.offset(n)) for n in step.outputs]
+        scratch = self.arena.scratch_offset(call) if step.scratch_bytes else None
+        size = self.graph.type(step.outputs[0]).bytes
+        self.lines += self._call(number, step, name, operands, outputs, scratch, size)
+
+    def _stream(self, call: int, number: int, stream: Stream) -> None:
+        """Loops for what repeats, and calls for the first and the last rows."""
+        names = self._stream_structs(number, stream)
+        last = number + len(stream.steps) - 1
+        self.lines.append(f"  /* Steps {number} to {last}, some rows of each at a time. */\n")
+        for item in fold(stream.bands):
+            if isinstance(item, Loop):
+                self.lines.append(f"  for (int32_t i = 0; i < {item.count}; ++i) {{\n")
+                for band, strides in zip(item.bands, item.strides, strict=True):
+                    lines = self._band(call, number, stream, band, strides, names)
+                    self.lines += [f"  {line}" for line in lines]
+                self.lines.append("  }\n")
+            else:
+                still = (0,) * (len(item.operands) + 1)
+                self.lines += self._band(call, number, stream, item, still, names)
+
+    def _stream_structs(self, number: int, stream: Stream) -> dict[tuple[int, Shape], str]:
+        """Write the parameters for each shape of a layer's bands, and say what they are called."""
+        names: dict[tuple[int, Shape], str] = {}
+        for i, step in enumerate(stream.steps):
+            written: dict[str, str] = {}
+            for shape in dict.fromkeys(band.shape for band in stream.bands if band.step == i):
+                name = f"step_{number + i}_{len(written)}"
+                text = self._fields(number + i, stream.params(i, shape))
+                if text not in written:
+                    written[text] = name
+                    self._define(number + i, step, name, text)
+                names[i, shape] = written[text]
+        return names
+
+    def _band(
+        self,
+        call: int,
+        number: int,
+        stream: Stream,
+        band: Band,
+        strides: tuple[int, ...],
+        names: Mapping[tuple[int, Shape], str],
+    ) -> list[str]:
+        step = stream.steps[band.step]
+        scratch = self.arena.scratch_offset(call) if stream.scratch_bytes else 0
+
+        def start(value: str | None) -> int:
+            assert value is not None
+            if value in stream.windows:
+                return scratch + stream.windows[value]
+            return self.arena.offset(value)
+
+        output = step.outputs[0]
+        lines = []
+        if band.move is not None:
+            to, source = (start(output) + at for at in (band.move.to, band.move.source))
+            lines.append(f"  sm_move_rows(a + {to}, a + {source}, {band.move.bytes});\n")
+        operands = {
+            i: _At(start(step.node.inputs[i]) + offset, stride)
+            for (i, offset), stride in zip(band.operands, strides[:-1], strict=True)
+        }
+        out = _At(start(output) + band.output, strides[-1])
+        size = band.shape.rows_out * stream.row_bytes(band.step)
+        own = scratch + stream.kernel_scratch if step.scratch_bytes else None
+        name = names[band.step, band.shape]
+        return lines + self._call(number + band.step, step, name, operands, [out], own, size)
+
+    def _define(self, number: int, step: Step, name: str, fields: str) -> None:
+        layer = f": {step.node.name}" if step.node.name else ""
+        about = f"/* {number}. {step.node.op.name}{comment(layer)} */"
+        struct = step.kernel.struct_name
+        self.params.append(f"{about}\nstatic const {struct} {name} = {{\n{fields}}};\n")
+
+    def _fields(self, number: int, params: Mapping[str, Param]) -> str:
+        return "".join(
+            f"    .{key} = {_field(value, f'{key}_{number}', self.constants)},\n"
+            for key, value in params.items()
+        )
+
+    def _call(
+        self,
+        number: int,
+        step: Step,
+        params: str,
+        operands: Mapping[int, _At],
+        outputs: Sequence[_At],
+        scratch: int | None,
+        traced: int,
+    ) -> list[str]:
+        """A call, and the report of what it computed, `traced` bytes of the first output."""
+        names, kernel = step.node.inputs, step.kernel
+        if kernel.gather:
+            chosen: Sequence[int] = [i for i, n in enumerate(names) if n is not None]
+        elif kernel.arguments is None:
+            chosen = sorted(operands)
+        else:
+            chosen = [i for i in kernel.arguments if names[i] is not None]
+        text: list[str] = []
+        for i in chosen:
+            if i in operands:
+                text.append(f"(const void *)({operands[i]})")
+            else:
+                data = step.site.constant(i)
+                text.append(self.constants.table(data, f"operand_{number}_{len(text)}"))
+        if kernel.gather:
+            text = [f"(const void *const[]){{{', '.join(text)}}}"]
+        text += [f"(void *)({output})" for output in outputs]
+        if kernel.scratch is not None:
+            text.append("NULL" if scratch is None else f"(void *)(a + {scratch})")
+        return [
+            f"  {kernel.symbol}({', '.join([f'&{params}', *text])});\n",
+            f"  SM_STEP({number}, {outputs[0]}, {traced});\n",
+        ]
