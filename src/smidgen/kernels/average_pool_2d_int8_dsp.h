@@ -7,22 +7,38 @@
 #include "pool_mean.h"
 #include "requantize_dsp.h"
 
-SM_DSP void sm_average_pool_four(sm_lane_sums sums, const sm_pool_mean *mean, int8_t *out) {
-  out[0] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 0));
-  out[1] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 1));
-  out[2] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 2));
-  out[3] = sm_pool_mean_of(mean, sm_lanes_sum(sums, 3));
-}
-
-/* Sums of the four channels at `in` over the window. */
-SM_DSP sm_lane_sums sm_average_pool_sum(const sm_pool_2d_span *span, const int8_t *in) {
-  sm_lane_sums sums = {0, 0};
+/* Sums of 16 channels at `in` over the window. */
+SM_DSP void sm_average_pool_16(const sm_pool_2d_span *span, const int8_t *in, sm_lane_sums *sums) {
+  sm_lanes16 all = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
   for (int32_t rows = span->rows; rows > 0; --rows, in += span->gap) {
     for (int32_t cols = span->cols; cols > 0; --cols, in += span->step) {
-      sm_lanes_add(&sums, sm_load32(in));
+      sm_lanes_add16(&all, in);
     }
   }
-  return sums;
+  sums[0] = all.a;
+  sums[1] = all.b;
+  sums[2] = all.c;
+  sums[3] = all.d;
+}
+
+/* Of 4 channels. */
+SM_DSP void sm_average_pool_4(const sm_pool_2d_span *span, const int8_t *in, sm_lane_sums *sums) {
+  sm_lane_sums four = {0, 0};
+  for (int32_t rows = span->rows; rows > 0; --rows, in += span->gap) {
+    for (int32_t cols = span->cols; cols > 0; --cols, in += span->step) {
+      sm_lanes_add(&four, sm_load32(in));
+    }
+  }
+  *sums = four;
+}
+
+/* The means of four channels as a word. */
+SM_DSP uint32_t sm_average_pool_means(sm_lane_sums sums, const sm_pool_mean *mean) {
+  const uint32_t a = (uint8_t)sm_pool_mean_of(mean, sm_lanes_sum(sums, 0));
+  const uint32_t b = (uint8_t)sm_pool_mean_of(mean, sm_lanes_sum(sums, 1));
+  const uint32_t c = (uint8_t)sm_pool_mean_of(mean, sm_lanes_sum(sums, 2));
+  const uint32_t d = (uint8_t)sm_pool_mean_of(mean, sm_lanes_sum(sums, 3));
+  return a | b << 8 | c << 16 | d << 24;
 }
 
 /* 4 channels or more, windows of up to SM_LANE_LIMIT positions. Pixels and their channels are
@@ -31,36 +47,35 @@ SM_DSP sm_lane_sums sm_average_pool_sum(const sm_pool_2d_span *span, const int8_
  * besides those it is for. */
 SM_KERNEL void sm_average_pool_2d_int8_dsp(const sm_pool_2d_int8_params *p, const int8_t *input,
                                            int8_t *output) {
-  const int32_t channels = p->in_c;
   int8_t *out = output;
   for (int32_t oy = 0; oy < p->out_h; ++oy) {
     for (int32_t ox = 0; ox < p->out_w; ++ox) {
       const sm_pool_2d_span span = sm_pool_2d_span_of(p, oy, ox);
       const sm_pool_mean mean = sm_pool_mean_over(span.rows * span.cols);
-      const int8_t *first = input + span.first;
-      int32_t left = channels;
-      for (; left >= 16; left -= 16, first += 16, out += 16) {
-        sm_lanes16 sums = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
-        const int8_t *in = first;
-        for (int32_t rows = span.rows; rows > 0; --rows, in += span.gap) {
-          for (int32_t cols = span.cols; cols > 0; --cols, in += span.step) {
-            sm_lanes_add16(&sums, in);
+      const int8_t *in = input + span.first;
+      for (int32_t left = p->in_c; left > 0;) {
+        /* 16 channels, 4, or those at the end of a last word. */
+        const int32_t n = left >= 16 ? 16 : (left >= 4 ? 4 : left);
+        sm_lane_sums sums[4];
+        if (n == 16) {
+          sm_average_pool_16(&span, in, sums);
+        } else {
+          sm_average_pool_4(&span, in + n - 4, sums);
+        }
+        for (int32_t i = 0; 4 * i < n; ++i) {
+          uint32_t means = sm_average_pool_means(sums[i], &mean);
+          if (n >= 4) {
+            sm_store32(out, means);
+            out += 4;
+            continue;
+          }
+          means >>= 8 * (4 - n);
+          for (int32_t c = 0; c < n; ++c, means >>= 8) {
+            *out++ = (int8_t)(uint8_t)means;
           }
         }
-        sm_average_pool_four(sums.a, &mean, out);
-        sm_average_pool_four(sums.b, &mean, out + 4);
-        sm_average_pool_four(sums.c, &mean, out + 8);
-        sm_average_pool_four(sums.d, &mean, out + 12);
-      }
-      for (; left >= 4; left -= 4, first += 4, out += 4) {
-        sm_average_pool_four(sm_average_pool_sum(&span, first), &mean, out);
-      }
-      if (left > 0) {
-        int8_t last[4];
-        sm_average_pool_four(sm_average_pool_sum(&span, first + left - 4), &mean, last);
-        for (int32_t i = 4 - left; i < 4; ++i) {
-          *out++ = last[i];
-        }
+        in += n;
+        left -= n;
       }
     }
   }

@@ -40,7 +40,7 @@ static inline void sm_copy_bytes_down(uint8_t *to, const uint8_t *from, int32_t 
 }
 
 /* Sets n bytes. */
-static inline void sm_fill_bytes(uint8_t *to, int32_t value, int32_t n) {
+static SM_PART void sm_fill_bytes(uint8_t *to, int32_t value, int32_t n) {
 #if SM_HAS_UNALIGNED
   const uint32_t word = sm_four8(value);
   const uint8_t *end = to + (n & ~15);

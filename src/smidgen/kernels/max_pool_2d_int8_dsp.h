@@ -45,12 +45,16 @@ SM_KERNEL void sm_max_pool_2d_int8_dsp(const sm_pool_2d_int8_params *p, const in
         sm_store32(output + 8, sm_min8(c, high));
         sm_store32(output + 12, sm_min8(d, high));
       }
-      for (; left >= 4; left -= 4, first += 4, output += 4) {
-        sm_store32(output, sm_min8(sm_max_pool_four(&span, first, low), high));
-      }
-      if (left > 0) { /* the upper channels of the last word */
-        uint32_t best = sm_min8(sm_max_pool_four(&span, first + left - 4, low), high);
-        for (best >>= 8 * (4 - left); left > 0; --left, best >>= 8) {
+      for (; left > 0; left -= 4, first += 4) { /* words, or the upper channels of the last one */
+        const int32_t n = left < 4 ? left : 4;
+        uint32_t best = sm_min8(sm_max_pool_four(&span, first + n - 4, low), high);
+        if (n == 4) {
+          sm_store32(output, best);
+          output += 4;
+          continue;
+        }
+        best >>= 8 * (4 - n);
+        for (int32_t c = 0; c < n; ++c, best >>= 8) {
           *output++ = (int8_t)(uint8_t)best;
         }
       }

@@ -6,44 +6,50 @@
 #include "mean_loops.h"
 #include "requantize_dsp.h"
 
-/* Adds the sums of four channels to those at `sums` and begins again. */
-SM_DSP void sm_mean_flush(sm_lane_sums *lanes, int32_t *sums) {
-  sums[0] += sm_lanes_sum(*lanes, 0);
-  sums[1] += sm_lanes_sum(*lanes, 1);
-  sums[2] += sm_lanes_sum(*lanes, 2);
-  sums[3] += sm_lanes_sum(*lanes, 3);
-  lanes->even = lanes->odd = 0;
+/* Sums of 16 channels over `count` positions, up to SM_LANE_LIMIT of them. */
+SM_DSP void sm_mean_lanes16(const int8_t *in, int32_t count, int32_t stride, sm_lane_sums *sums) {
+  sm_lanes16 all = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
+  for (; count > 0; --count, in += stride) {
+    sm_lanes_add16(&all, in);
+  }
+  sums[0] = all.a;
+  sums[1] = all.b;
+  sums[2] = all.c;
+  sums[3] = all.d;
 }
 
-/* Sums of `n` channels at `in`, 4 or 16; n is a literal. */
+/* Of 4 channels. */
+SM_DSP void sm_mean_lanes4(const int8_t *in, int32_t count, int32_t stride, sm_lane_sums *sums) {
+  sm_lane_sums four = {0, 0};
+  for (; count > 0; --count, in += stride) {
+    sm_lanes_add(&four, sm_load32(in));
+  }
+  *sums = four;
+}
+
+/* Sums of `n` channels at `in`, 4 or 16. */
 SM_DSP void sm_mean_sums(const sm_mean_int8_params *p, const int8_t *in, int32_t n, int32_t *sums) {
-  sm_lanes16 lanes = {{0, 0}, {0, 0}, {0, 0}, {0, 0}};
-  int32_t room = SM_LANE_LIMIT;
+  const int32_t stride = p->reduce_stride1;
   for (int32_t i = 0; i < n; ++i) {
     sums[i] = p->sum_offset;
   }
   for (int32_t k = 0; k < p->reduce_size0; ++k, in += p->reduce_stride0) {
     const int8_t *at = in;
-    for (int32_t left = p->reduce_size1; left > 0;) {
-      int32_t some = left < room ? left : room;
-      left -= some;
-      room -= some;
-      for (; some > 0; --some, at += p->reduce_stride1) {
-        if (n == 16) {
-          sm_lanes_add16(&lanes, at);
-        } else {
-          sm_lanes_add(&lanes.a, sm_load32(at));
-        }
+    for (int32_t left = p->reduce_size1; left > 0; left -= SM_LANE_LIMIT) {
+      const int32_t count = left < SM_LANE_LIMIT ? left : SM_LANE_LIMIT;
+      sm_lane_sums lanes[4];
+      if (n == 16) {
+        sm_mean_lanes16(at, count, stride, lanes);
+      } else {
+        sm_mean_lanes4(at, count, stride, lanes);
       }
-      if (room == 0 || (left == 0 && k == p->reduce_size0 - 1)) {
-        sm_mean_flush(&lanes.a, sums);
-        if (n == 16) {
-          sm_mean_flush(&lanes.b, sums + 4);
-          sm_mean_flush(&lanes.c, sums + 8);
-          sm_mean_flush(&lanes.d, sums + 12);
-        }
-        room = SM_LANE_LIMIT;
+      for (int32_t i = 0; 4 * i < n; ++i) {
+        sums[4 * i] += sm_lanes_sum(lanes[i], 0);
+        sums[4 * i + 1] += sm_lanes_sum(lanes[i], 1);
+        sums[4 * i + 2] += sm_lanes_sum(lanes[i], 2);
+        sums[4 * i + 3] += sm_lanes_sum(lanes[i], 3);
       }
+      at += count * stride;
     }
   }
 }
@@ -59,13 +65,9 @@ SM_KERNEL void sm_mean_int8_dsp(const sm_mean_int8_params *p, const int8_t *inpu
     for (int32_t left = p->keep_size1; left > 0;) {
       const int32_t n = left >= 16 ? 16 : (left >= 4 ? 4 : left);
       int32_t sums[16];
-      const int32_t *sum = sums;
-      if (n == 16) {
-        sm_mean_sums(p, in, 16, sums);
-      } else { /* the last of a word that ends where the channels do, if there is less than one */
-        sm_mean_sums(p, in + n - 4, 4, sums);
-        sum += 4 - n;
-      }
+      const int32_t extra = n < 4 ? 4 - n : 0; /* the last ones are those at the end of a word */
+      const int32_t *const sum = sums + extra;
+      sm_mean_sums(p, in - extra, n + extra, sums);
       for (int32_t c = 0; c < n; ++c) {
         *output++ = (int8_t)sm_requantize_dsp(2 * sum[c], scale);
       }

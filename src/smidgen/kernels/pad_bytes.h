@@ -18,24 +18,25 @@ SM_KERNEL void sm_pad_bytes(const sm_pad_bytes_params *p, const void *input, voi
   const uint8_t *in = input;
   uint8_t *out = output;
   const int32_t before = p->before, run = p->run, after = p->after, value = p->value;
+  int32_t due = 0; /* bytes to be filled in before the next run */
   for (int32_t i = -p->before0; i < p->size0 + p->after0; ++i) {
     for (int32_t j = -p->before1; j < p->size1 + p->after1; ++j) {
       for (int32_t k = -p->before2; k < p->size2 + p->after2; ++k) {
         if (i < 0 || i >= p->size0 || j < 0 || j >= p->size1 || k < 0 || k >= p->size2) {
-          sm_fill_bytes(out, value, before + run + after);
-          out += before + run + after;
+          due += before + run + after;
           continue;
         }
-        sm_fill_bytes(out, value, before);
-        out += before;
+        due += before;
+        sm_fill_bytes(out, value, due);
+        out += due;
         sm_copy_bytes_down(out, in, run);
         out += run;
         in += run;
-        sm_fill_bytes(out, value, after);
-        out += after;
+        due = after;
       }
     }
   }
+  sm_fill_bytes(out, value, due);
 }
 
 #endif
