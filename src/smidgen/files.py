@@ -25,8 +25,11 @@ def new_folder(out: Path) -> Iterator[Path]:
         OSError: Something could not be written.
 
     Example:
-        >>> with new_folder(Path("results")) as folder:       # doctest: +SKIP
+        >>> with new_folder(Path("results")) as folder:
         ...     (folder / "figures.json").write_text("{}")
+        2
+        >>> [path.name for path in Path("results").iterdir()]
+        ['figures.json']
     """
     out = out.resolve()
     out.parent.mkdir(parents=True, exist_ok=True)
