@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _lanes, _paired, _probe, _window
+from smidgen.ops import _conv, _host, _lanes, _paired, _probe, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
 from smidgen.ops._sample import Sample
@@ -193,6 +193,15 @@ class Conv2D(_conv.Convolution):
             overlap=_paired_overlap,
             work=_paired_work,
             probes=_paired_probes,
+        ),
+        Kernel(
+            "sm_conv_2d_int8_host",
+            "conv_2d_int8_host.h",
+            guard=_host.conv_guard,
+            params=_host.conv_params,
+            arguments=(0,),
+            scratch=_host.conv_scratch,
+            overlap=_host.conv_overlap,
         ),
         Kernel(
             "sm_conv_2d_int8_lanes",

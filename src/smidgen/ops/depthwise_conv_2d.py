@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _depthwise, _lanes, _window
+from smidgen.ops import _conv, _depthwise, _host, _lanes, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
 
@@ -95,6 +95,14 @@ class DepthwiseConv2D(_conv.Convolution):
 
     kernels = (
         *map(_depthwise.kernel, _depthwise.CORES),
+        Kernel(
+            "sm_depthwise_conv_2d_int8_host",
+            "depthwise_conv_2d_int8_host.h",
+            guard=_host.depthwise_guard,
+            params=_host.depthwise_params,
+            arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
         Kernel(
             "sm_depthwise_conv_2d_int8_lanes",
             "depthwise_conv_2d_int8_lanes.h",
