@@ -37,6 +37,20 @@ def test_a_line_gives_what_rounding_twice_gives(point, top):
     assert found >= 20  # a few have none: they are left to the exact way
 
 
+def test_a_short_piece_far_from_zero_has_a_line():
+    """Such as a channel that training has all but switched off: its bias is what it gives."""
+    multiplier, shift = np.array([2116528314, 1827606788]), np.array([-16, -15])
+    low, high = np.array([573676, 557653]), np.array([749116, 700708])
+    lines = find_lines(multiplier, shift, low, high, -128, (-128, 127))
+    assert lines is not None
+    for c in range(2):
+        acc = np.arange(low[c], high[c] + 1)
+        sums = 256 * acc + lines[0][c]
+        assert np.abs(sums).max() < 2**31
+        want = outputs(acc, multiplier[c], shift[c], -128, (-128, 127))
+        np.testing.assert_array_equal(np.clip(sums * lines[1][c] >> SHIFT, -128, 127), want)
+
+
 def test_ties_below_the_zero_point_have_no_line():
     """They are rounded down, those above up: no single line does both."""
     multiplier, shift = quantize_multipliers(np.array([2.0**-9]))

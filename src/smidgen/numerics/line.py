@@ -68,13 +68,13 @@ def find_lines(
             smallest the line may be lower still, and likewise higher at the largest.
 
     Returns:
-        Addends and multipliers, int32 (channels,), such that neither `256 * acc + addend` leaves
-        int32; None if some channel has none.
+        Addends, int64 (channels,), such that no `256 * acc + addend` leaves int32 (they may
+        themselves), and multipliers, int32 (channels,); None if some channel has none.
 
     Example:
         >>> find_lines(np.array([1 << 30]), np.array([-7]), np.array([-9000]),
         ...            np.array([9000]), -128, (-128, 127))
-        (array([-8355584], dtype=int32), array([268427200], dtype=int32))
+        (array([-8355584]), array([268427200], dtype=int32))
     """
     outputs = np.arange(bounds[0] + 1, bounds[1] + 1, dtype=np.int64)
     steps = staircase(multiplier, shift, low, high, outputs - zero_point)
@@ -86,7 +86,7 @@ def find_lines(
             return None
         addends.append(line[0])
         multipliers.append(line[1])
-    return np.array(addends, np.int32), np.array(multipliers, np.int32)
+    return np.array(addends, np.int64), np.array(multipliers, np.int32)
 
 
 def _line(
@@ -106,11 +106,9 @@ def _line(
         multiplier = _multiplier(products, least)
         if multiplier is not None:
             return addend, multiplier
-    # A short piece of a line has room for it at other addends, further away.
+    # A short piece of the staircase leaves room for lines whose addends are further away.
     ideal = round(real * 2.0 ** (SHIFT - 8))
-    for multiplier in sorted(
-        range(ideal - _TRIES, ideal + _TRIES + 1), key=lambda m: abs(m - ideal)
-    ):
+    for multiplier in sorted(range(ideal - _TRIES, ideal + _TRIES), key=lambda m: abs(m - ideal)):
         if 0 < multiplier < _LIMIT:
             found = _addend(multiplier, steps, low, high, outputs)
             if found is not None:
@@ -122,10 +120,9 @@ def _addend(multiplier: int, steps: Array, low: int, high: int, outputs: Array) 
     """The smallest addend that agrees at each step, with a multiplier."""
     at, before = steps <= high, steps > low
     reaches = -(-(outputs << SHIFT) // multiplier)  # the least 256 * acc + addend for each output
-    smallest = max(int((reaches - 256 * steps)[at].max(initial=-_LIMIT)), -_LIMIT - 256 * low)
-    largest = int((reaches - 1 - 256 * (steps - 1))[before].min(initial=_LIMIT))
-    largest = min(largest, _LIMIT - 1 - 256 * high, _LIMIT - 1)
-    return max(smallest, -_LIMIT) if max(smallest, -_LIMIT) <= largest else None
+    smallest = [-_LIMIT - 256 * low, *(reaches - 256 * steps)[at].tolist()]
+    largest = [_LIMIT - 1 - 256 * high, *(reaches - 1 - 256 * (steps - 1))[before].tolist()]
+    return max(smallest) if max(smallest) <= min(largest) else None
 
 
 def _multiplier(products: Array, least: Array) -> int | None:

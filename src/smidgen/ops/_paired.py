@@ -68,7 +68,7 @@ class Layer:
         )
         if lines is None:
             return np.stack([2 * self.bias, self.multiplier], 1), False
-        return np.stack([lines[0].astype(np.int64) + 256 * self.bias, lines[1]], 1), True
+        return np.stack([lines[0] + 256 * self.bias, lines[1]], 1), True
 
 
 def layer(site: Site) -> Layer:
