@@ -8,7 +8,7 @@
 /* Registers: r0 values, r1 outputs; r2 and r3 words of values; sums of one line in r4 and r5, of
  * the next in r6 and r7; weights in r8 to r12 and lr. */
 
-/* A sum to its output: r2 multiplier. */
+/* Sums to outputs, on lines: r2 multiplier. */
 #define SM_SCALE(a) "smmul " a ", " a ", r2\n\t"
 #define SM_LIMIT(a) "ssat " a ", #8, " a ", asr #12\n\t"
 #define SM_STORE(a, at) "strb.w " a ", [r1, #" at "]\n\t"
@@ -23,6 +23,34 @@
   SM_SCALE("r4") SM_SCALE("r5") SM_SCALE("r6") SM_SCALE("r7")                                      \
   SM_LIMIT("r4") SM_LIMIT("r5") SM_LIMIT("r6") SM_LIMIT("r7")                                      \
   SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3)
+/* The same exactly: r3 rounding and zero point, r12 shift. A negative sum has one unit less to round.
+ * Two weights make room and come back. */
+#define SM_ROUND(a)                                                                                \
+  "add.w lr, r3, " a ", asr #31\n\t"                                                               \
+  "smmlar " a ", " a ", r2, lr\n\t"                                                                \
+  "asr.w " a ", " a ", r12\n\t"                                                                    \
+  "ssat " a ", #8, " a ", asr #1\n\t"
+#define SM_FACTORS                                                                                 \
+  "ldr.w r2, [sp, #4]\n\t"                                                                         \
+  "ldr.w r3, [sp, #40]\n\t"                                                                        \
+  "ldr.w r12, [sp, #44]\n\t"
+#define SM_WEIGHTS_AGAIN                                                                           \
+  "ldr.w r12, [sp, #48]\n\t"                                                                       \
+  "ldr.w lr, [sp, #52]\n\t"
+#define SM_EXACT_2(at0, at1)                                                                       \
+  SM_FACTORS SM_ROUND("r4") SM_ROUND("r5")                                                         \
+  SM_STORE("r4", at0) SM_STORE("r5", at1) SM_WEIGHTS_AGAIN
+#define SM_EXACT_4(at0, at1, at2, at3)                                                             \
+  SM_FACTORS SM_ROUND("r4") SM_ROUND("r5") SM_ROUND("r6") SM_ROUND("r7")                           \
+  SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3) SM_WEIGHTS_AGAIN
+/* What exact sums need of a channel: its shift, the rounding, and two weights. */
+#define SM_EXACT_CHANNEL                                                                           \
+  "strd r12, lr, [sp, #48]\n\t"                                                                    \
+  "ldrd r2, r3, [sp, #56]\n\t"                                                                     \
+  "ldrsb r5, [r2], #1\n\t"                                                                         \
+  "str r2, [sp, #56]\n\t"                                                                          \
+  "lsl r4, r3, r5\n\t"                                                                             \
+  "strd r4, r5, [sp, #40]\n\t"
 /* clang-format on */
 
 /* The loops around what computes a pair of outputs of every line. A pair is made by `blocks`, of
@@ -32,17 +60,20 @@
  * `block_bytes`, and every instruction in them is wide.
  *
  * values_shift, outputs_shift: a block moves values and outputs by 2^shift bytes; values_step,
- * outputs_step: a pair does, in bytes; weights: registers of a channel's. */
+ * outputs_step: a pair does, in bytes; weights: registers of a channel's; channel: what else one
+ * needs. */
 /* clang-format off */
-#define SM_DEPTHWISE_3X3(blocks, last, count, block_bytes, values_shift, outputs_shift,            \
+#define SM_DEPTHWISE_3X3(blocks, last, channel, count, block_bytes, values_shift, outputs_shift,   \
                          values_step, outputs_step, weights)                                       \
   "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */                    \
-  "ldm %[at], {r0-r6}\n\t"                                                                         \
+  "ldm %[at], {r0-r8}\n\t"                                                                         \
   /* Frame: 0 addend, 4 multiplier, 8 end of the channel's outputs, 12 where a pair begins, 16 its \
-   * first block, 20 channels left, 24 values, 28 outputs, 32 weights, 36 factors. */              \
-  "sub sp, #40\n\t"                                                                                \
+   * first block, 20 channels left, 24 values, 28 outputs, 32 weights, 36 factors, 40 rounding, 44 \
+   * shift, 48 two weights, 56 shifts, 60 twice the zero point, plus one. */                       \
+  "sub sp, #64\n\t"                                                                                \
   "str r4, [sp, #20]\n\t"                                                                          \
   "strd r2, r3, [sp, #32]\n\t"                                                                     \
+  "strd r7, r8, [sp, #56]\n\t"                                                                     \
   "lsrs r2, r5, #1\n\t"                                                                            \
   "rsb r2, r2, #" count "\n\t" /* blocks to skip */                                                \
   "sub r0, r0, r2, lsl #" values_shift "\n\t"                                                      \
@@ -52,7 +83,7 @@
   "mla r3, r6, r3, r1\n\t"                                                                         \
   "str r3, [sp, #8]\n\t"                                                                           \
   "adr.w r3, 3f\n\t"                                                                               \
-  "movs r4, #" block_bytes "\n\t"                                                                  \
+  "movw r4, #" block_bytes "\n\t"                                                                  \
   "mla r3, r2, r4, r3\n\t"                                                                         \
   "orr r3, r3, #1\n\t"                                                                             \
   "str r3, [sp, #16]\n\t"                                                                          \
@@ -68,6 +99,7 @@
   "ldrd r4, r5, [r3], #8\n\t"                                                                      \
   "strd r2, r3, [sp, #32]\n\t"                                                                     \
   "strd r4, r5, [sp, #0]\n\t"                                                                      \
+  channel                                                                                          \
   "ldr r3, [sp, #12]\n\t"                                                                          \
   "bx r3\n\t"                                                                                      \
   ".p2align 2\n\t"                                                                                 \
@@ -96,7 +128,7 @@
   "subs r4, #1\n\t"                                                                                \
   "str r4, [sp, #20]\n\t"                                                                          \
   "bne.w 5b\n\t"                                                                                   \
-  "add sp, #40\n\t"                                                                                \
+  "add sp, #64\n\t"                                                                                \
   "pop {r7, r11}"
 /* clang-format on */
 #define SM_DEPTHWISE_3X3_CLOBBERS                                                                  \

@@ -28,7 +28,7 @@ class Core:
         rows, out_rows: lines of values and of outputs that its tiles have; 0 for what it takes.
         taps: pairs of taps, line by line, -1 for none, that it reads as words of two weights; ()
             for those of `pairs_of_taps`.
-        exact: whether it can round twice as it is, rather than by a line.
+        exact: whether it rounds twice as it is, rather than by a line; None for either.
     """
 
     name: str
@@ -37,28 +37,17 @@ class Core:
     rows: int = 0
     out_rows: int = 0
     taps: tuple[tuple[int, int], ...] = ()
-    exact: bool = True
+    exact: bool | None = None
 
+
+_TAPS_STRIDE_1 = tuple((i + j, i + j + 1) for i in (0, 3, 6) for j in (0, 1))
+_TAPS_STRIDE_2 = ((0, 1), (3, 4), (6, 7), (2, 5), (8, 8))
 
 CORES = (
-    Core(
-        "3x3",
-        (3, 3),
-        (1, 1),
-        8,
-        6,
-        tuple((i + j, i + j + 1) for i in (0, 3, 6) for j in (0, 1)),
-        exact=False,
-    ),
-    Core(
-        "3x3_stride2",
-        (3, 3),
-        (2, 2),
-        9,
-        4,
-        ((0, 1), (3, 4), (6, 7), (2, 5), (8, 8)),
-        exact=False,
-    ),
+    Core("3x3", (3, 3), (1, 1), 8, 6, _TAPS_STRIDE_1, exact=False),
+    Core("3x3_exact", (3, 3), (1, 1), 8, 6, _TAPS_STRIDE_1, exact=True),
+    Core("3x3_stride2", (3, 3), (2, 2), 9, 4, _TAPS_STRIDE_2, exact=False),
+    Core("3x3_stride2_exact", (3, 3), (2, 2), 9, 4, _TAPS_STRIDE_2, exact=True),
     Core("dsp"),
 )
 
@@ -192,9 +181,10 @@ def guard(site: Site, core: Core) -> str | None:
     if core.window and (w[1:3] != core.window or (op.stride_h, op.stride_w) != core.stride):
         return f"the window is not {core.name}"
     layer = _paired.layer(site)
-    if not core.exact and not layer.factors()[1]:
-        return "rounding twice takes more than a line"
-    return layer.refusal()
+    refusal = layer.refusal()
+    if refusal is None and core.exact is not None and core.exact == layer.factors()[1]:
+        return "a line does" if core.exact else "rounding twice takes more than a line"
+    return refusal
 
 
 def pairs_of_taps(across: Axis, along: Axis) -> list[tuple[int, int]]:
