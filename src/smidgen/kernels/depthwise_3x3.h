@@ -43,6 +43,14 @@
 #define SM_EXACT_4(at0, at1, at2, at3)                                                             \
   SM_FACTORS SM_ROUND("r4") SM_ROUND("r5") SM_ROUND("r6") SM_ROUND("r7")                           \
   SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3) SM_WEIGHTS_AGAIN
+/* A channel's words of weights lie four words apart. */
+#define SM_WEIGHTS_5                                                                               \
+  "ldr.w r8, [r2]\n\t"                                                                             \
+  "ldr.w r9, [r2, #16]\n\t"                                                                        \
+  "ldr.w r10, [r2, #32]\n\t"                                                                       \
+  "ldr.w r11, [r2, #48]\n\t"                                                                       \
+  "ldr.w r12, [r2, #64]\n\t"
+#define SM_WEIGHTS_6 SM_WEIGHTS_5 "ldr.w lr, [r2, #80]\n\t"
 /* What exact sums need of a channel: its shift, the rounding, and two weights. */
 #define SM_EXACT_CHANNEL                                                                           \
   "strd r12, lr, [sp, #48]\n\t"                                                                    \
@@ -60,8 +68,8 @@
  * `block_bytes`, and every instruction in them is wide.
  *
  * values_shift, outputs_shift: a block moves values and outputs by 2^shift bytes; values_step,
- * outputs_step: a pair does, in bytes; weights: registers of a channel's; channel: what else one
- * needs. */
+ * outputs_step: a pair does, in bytes; weights: loads of a channel's from r2; channel: what else
+ * one needs. */
 /* clang-format off */
 #define SM_DEPTHWISE_3X3(blocks, last, channel, count, block_bytes, values_shift, outputs_shift,   \
                          values_step, outputs_step, weights)                                       \
@@ -95,7 +103,8 @@
   "str r3, [sp, #12]\n\t"                                                                          \
   "5:\n\t" /* a channel */                                                                         \
   "ldrd r2, r3, [sp, #32]\n\t"                                                                     \
-  "ldm r2!, {" weights "}\n\t"                                                                     \
+  weights                                                                                          \
+  "adds r2, #4\n\t"                                                                                \
   "ldrd r4, r5, [r3], #8\n\t"                                                                      \
   "strd r2, r3, [sp, #32]\n\t"                                                                     \
   "strd r4, r5, [sp, #0]\n\t"                                                                      \

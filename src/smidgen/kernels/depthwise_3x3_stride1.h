@@ -56,7 +56,7 @@ static SM_PART __attribute__((aligned(4))) void sm_depthwise_3x3(const sm_depthw
   const sm_depthwise_call *at = call;
   (void)p;
   __asm__ volatile(SM_DEPTHWISE_3X3(SM_BLOCKS(SM_OUTPUTS_4), SM_LAST(SM_OUTPUTS_2), "", "3", "188",
-                                    "5", "4", "128", "48", "r8-r12, lr")
+                                    "5", "4", "128", "48", SM_WEIGHTS_6)
                    : [at] "+r"(at)
                    :
                    : SM_DEPTHWISE_3X3_CLOBBERS);
@@ -67,7 +67,7 @@ sm_depthwise_3x3_exact(const sm_depthwise_call *call, const sm_depthwise_dsp_par
   const sm_depthwise_call *at = call;
   (void)p;
   __asm__ volatile(SM_DEPTHWISE_3X3(SM_BLOCKS(SM_EXACT_4), SM_LAST(SM_EXACT_2), SM_EXACT_CHANNEL,
-                                    "3", "236", "5", "4", "128", "48", "r8-r12, lr")
+                                    "3", "236", "5", "4", "128", "48", SM_WEIGHTS_6)
                    : [at] "+r"(at)
                    :
                    : SM_DEPTHWISE_3X3_CLOBBERS);
@@ -82,7 +82,7 @@ sm_depthwise_3x3_exact(const sm_depthwise_call *call, const sm_depthwise_dsp_par
 static inline void sm_depthwise_3x3(const sm_depthwise_call *call,
                                     const sm_depthwise_dsp_params *p) {
   for (int32_t channel = 0; channel < call->channels; ++channel) {
-    const uint32_t *w = call->weights + 6 * channel;
+    const uint32_t *w = call->weights + channel;
     for (int32_t pair = 0; pair < call->pairs; ++pair) {
       const uint32_t *x = call->tile + 32 * pair + channel;
       int8_t *out = call->out + 48 * pair + channel;
@@ -90,7 +90,7 @@ static inline void sm_depthwise_3x3(const sm_depthwise_call *call,
         int32_t a = call->factors[2 * channel], b = a;
         for (int32_t i = 0; i < 3; ++i) {
           const uint32_t near = x[4 * i], far = x[4 * i + 32];
-          const uint32_t u = w[2 * i], v = w[2 * i + 1];
+          const uint32_t u = w[8 * i], v = w[8 * i + 4];
           a = sm_smlabt(far, v, sm_smlad(near, u, a));
           b = sm_smlad(far, v, sm_smlatb(near, u, b));
         }

@@ -60,7 +60,7 @@ sm_depthwise_3x3_stride2(const sm_depthwise_call *call, const sm_depthwise_dsp_p
   const sm_depthwise_call *at = call;
   (void)p;
   __asm__ volatile(SM_DEPTHWISE_3X3(SM_BLOCKS(SM_OUTPUTS_4), SM_LAST(SM_OUTPUTS_2), "", "2", "216",
-                                    "6", "4", "288", "32", "r8-r12")
+                                    "6", "4", "288", "32", SM_WEIGHTS_5)
                    : [at] "+r"(at)
                    :
                    : SM_DEPTHWISE_3X3_CLOBBERS);
@@ -71,7 +71,7 @@ sm_depthwise_3x3_stride2_exact(const sm_depthwise_call *call, const sm_depthwise
   const sm_depthwise_call *at = call;
   (void)p;
   __asm__ volatile(SM_DEPTHWISE_3X3(SM_BLOCKS(SM_EXACT_4), SM_LAST(SM_EXACT_2), SM_EXACT_CHANNEL,
-                                    "2", "264", "6", "4", "288", "32", "r8-r12")
+                                    "2", "264", "6", "4", "288", "32", SM_WEIGHTS_5)
                    : [at] "+r"(at)
                    :
                    : SM_DEPTHWISE_3X3_CLOBBERS);
@@ -86,7 +86,7 @@ sm_depthwise_3x3_stride2_exact(const sm_depthwise_call *call, const sm_depthwise
 static inline void sm_depthwise_3x3_stride2(const sm_depthwise_call *call,
                                             const sm_depthwise_dsp_params *p) {
   for (int32_t channel = 0; channel < call->channels; ++channel) {
-    const uint32_t *w = call->weights + 5 * channel;
+    const uint32_t *w = call->weights + channel;
     for (int32_t pair = 0; pair < call->pairs; ++pair) {
       const uint32_t *x = call->tile + 72 * pair + channel;
       int8_t *out = call->out + 32 * pair + channel;
@@ -94,9 +94,9 @@ static inline void sm_depthwise_3x3_stride2(const sm_depthwise_call *call,
         int32_t a = call->factors[2 * channel], b = a;
         for (int32_t i = 0; i < 3; ++i) {
           const uint32_t x0 = x[4 * i], x2 = x[4 * i + 36], x4 = x[4 * i + 72];
-          const uint32_t w2 = i == 1 ? w[3] >> 16 : w[3 + i / 2];
-          a = sm_smlabb(x2, w2, sm_smlad(x0, w[i], a));
-          b = sm_smlabb(x4, w2, sm_smlad(x2, w[i], b));
+          const uint32_t w2 = i == 1 ? w[12] >> 16 : w[12 + 2 * i];
+          a = sm_smlabb(x2, w2, sm_smlad(x0, w[4 * i], a));
+          b = sm_smlabb(x4, w2, sm_smlad(x2, w[4 * i], b));
         }
         out[0] = (int8_t)sm_depthwise_output(call, p->exact, channel, a);
         out[4] = (int8_t)sm_depthwise_output(call, p->exact, channel, b);

@@ -11,14 +11,14 @@ static SM_PART void sm_depthwise_any(const sm_depthwise_call *call,
                                      const sm_depthwise_dsp_params *p) {
   const int32_t pitch = 4 * p->rows;
   const int32_t apart = p->stride / 2 * pitch; /* words between windows of a pair, */
-  const int32_t odd = p->stride & 1;           /* and whether the other begins inside of one */
+  const int32_t odd = p->stride % 2 * 4;       /* and weights, if the other begins inside of one */
   for (int32_t channel = 0; channel < call->channels; ++channel) {
     const uint32_t *column = call->tile + channel;
     int8_t *out = call->out + channel;
     for (int32_t pair = 0; pair < call->pairs; ++pair) {
       const uint32_t *first = column;
       for (int32_t line = 0; line < call->lines; ++line) {
-        const uint32_t *w = call->weights + channel * p->words;
+        const uint32_t *w = call->weights + channel;
         const uint32_t *row = first;
         int32_t a = call->factors[2 * channel], b = a;
         for (int32_t i = 0; i < p->window_lines; ++i) {
@@ -27,7 +27,7 @@ static SM_PART void sm_depthwise_any(const sm_depthwise_call *call,
             a = sm_smlad(x[0], w[0], a);
             b = sm_smlad(x[apart], w[odd], b);
             x += pitch;
-            w += 2;
+            w += 8;
           }
           row += 4;
         }

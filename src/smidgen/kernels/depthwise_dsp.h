@@ -51,7 +51,7 @@ typedef struct {
   const uint32_t *tile; /* of the first of them */
   int8_t *out; /* a byte for each: line i, pair j, 0 or 1 is number (j * out_rows + i) * 8 +
                   0 or 4 */
-  const uint32_t *weights;
+  const uint32_t *weights;        /* words, four apart */
   const int32_t *factors;         /* addend and multiplier of each */
   int32_t channels, lines, pairs; /* at least 1 */
   const int8_t *shifts;           /* of each less one, if exact */
@@ -82,29 +82,28 @@ static inline uint32_t sm_depthwise_tap(const sm_depthwise_dsp_params *p, const 
   return ((four | 0x80808080u) - 0x08080808u) ^ 0x80808080u;
 }
 
-/* Words of two weights for each of four channels. */
+/* Words of two weights, of each of four channels in turn. */
 static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const int32_t *stream,
                                          uint32_t *to) {
   const uint32_t high_bytes = 0xff00ff00u;
-  const int32_t n = p->words;
   const int8_t *tap = p->taps;
-  for (int32_t i = 0; i < n; ++i, ++to, tap += 2) {
+  for (int32_t i = p->words; i > 0; --i, to += 4, tap += 2) {
     const uint32_t a = sm_depthwise_tap(p, stream, tap[0] & 127);
     const uint32_t b = sm_depthwise_tap(p, stream, tap[1] & 127);
     const uint32_t low = sm_pkhbt_lsl16(a, b), high = sm_pkhtb_asr16(b, a);
     to[0] = low << 8 & high_bytes;
-    to[n] = low & high_bytes;
-    to[2 * n] = high << 8 & high_bytes;
-    to[3 * n] = high & high_bytes;
+    to[1] = low & high_bytes;
+    to[2] = high << 8 & high_bytes;
+    to[3] = high & high_bytes;
     if ((tap[0] | tap[1]) < 0) {
       const uint32_t mask = (tap[0] < 0 ? 0u : 0xffffu) | (tap[1] < 0 ? 0u : 0xffff0000u);
-      for (int32_t k = 0; k < 4 * n; k += n) {
+      for (int32_t k = 0; k < 4; ++k) {
         to[k] &= mask;
       }
     }
   }
   if (p->exact) {
-    for (int32_t k = -n; k < 3 * n; ++k) {
+    for (int32_t k = -4 * p->words; k < 0; ++k) {
       to[k] = sm_pack16(sm_low16(to[k]) >> 7, sm_high16(to[k]) >> 7);
     }
   }
@@ -173,58 +172,63 @@ static SM_PART void sm_depthwise_fill(const sm_depthwise_columns *columns) {
 #endif
 }
 
-/* One to three bytes of a position as a word. */
-static inline uint32_t sm_depthwise_load(const int8_t *from, int32_t count) {
-  uint32_t word = 0;
-  memcpy(&word, from, (size_t)count);
-  return word;
-}
-
-/* Some lines, all inside of the image, to columns of a tile, from a position on. Positions may be
- * outside. `from` is where the first one of the first line is, or would be. */
-static SM_PART void sm_depthwise_inside(const sm_depthwise_dsp_params *p, const int8_t *from,
-                                        int32_t lines, int32_t position, int32_t count,
-                                        uint32_t *to) {
+/* A column of which one position or both are outside. */
+static SM_PART void sm_depthwise_edge(const sm_depthwise_dsp_params *p,
+                                      sm_depthwise_columns *column, int32_t position) {
   int8_t padding[4];
   sm_store32(padding, sm_four8(p->padding));
-  while (count > 0) {
-    sm_depthwise_columns columns;
-    columns.a = from;
-    columns.b = from + p->step;
-    columns.to = to;
-    columns.a_step = columns.b_step = p->line_step;
-    columns.lines = lines;
-    columns.columns = (p->length - position) / 2;
-    if (position < 0 || columns.columns < 1) { /* one or both are outside */
-      columns.columns = 1;
-      if ((uint32_t)position >= (uint32_t)p->length) {
-        columns.a = padding;
-        columns.a_step = 0;
+  if ((uint32_t)position >= (uint32_t)p->length) {
+    column->a = padding;
+    column->a_step = 0;
+  }
+  if ((uint32_t)position + 1 >= (uint32_t)p->length) {
+    column->b = padding;
+    column->b_step = 0;
+  }
+  column->columns = 1;
+  sm_depthwise_fill(column);
+  column->a_step = column->b_step = p->line_step;
+}
+
+/* Columns of fewer than four channels, byte by byte. */
+static SM_PART void sm_depthwise_few(const sm_depthwise_dsp_params *p, const int8_t *from,
+                                     int32_t lines, int32_t position, int32_t count, uint32_t *to) {
+  const uint32_t padding = sm_four8(p->padding);
+  for (; count > 0; --count, position += 2, from += 2 * p->step, to += 4 * p->rows) {
+    const int8_t *at = from;
+    for (int32_t i = 0; i < 4 * lines; i += 4, at += p->line_step) {
+      uint32_t a = padding, b = padding;
+      if ((uint32_t)position < (uint32_t)p->length) {
+        memcpy(&a, at, (size_t)p->channels);
       }
-      if ((uint32_t)position + 1 >= (uint32_t)p->length) {
-        columns.b = padding;
-        columns.b_step = 0;
+      if ((uint32_t)position + 1 < (uint32_t)p->length) {
+        memcpy(&b, at + p->step, (size_t)p->channels);
       }
+      sm_depthwise_pair(to + i, 1, a, b);
     }
-    if (p->channels < 4) {
-      columns.columns = 1;
-      for (int32_t i = 0; i < 4 * lines; i += 4) {
-        const uint32_t a = sm_depthwise_load(columns.a, p->channels);
-        const uint32_t b = sm_depthwise_load(columns.b, p->channels);
-        sm_depthwise_pair(to + i, 1, a, b);
-        columns.a += columns.a_step;
-        columns.b += columns.b_step;
-      }
+  }
+}
+
+/* `count` columns of a tile, from a position on, which may be outside. `from` is where it is or
+ * would be, of the first line; columns: what lines have in common is known. */
+static SM_PART void sm_depthwise_inside(const sm_depthwise_dsp_params *p, const int8_t *from,
+                                        int32_t position, int32_t count, uint32_t *to,
+                                        sm_depthwise_columns *columns) {
+  const int32_t step = p->step, pitch = 4 * p->rows;
+  for (; count > 0; count -= columns->columns) {
+    const int32_t inside = (p->length - position) / 2;
+    columns->a = from;
+    columns->b = from + step;
+    columns->to = to;
+    if (position >= 0 && inside > 0) {
+      columns->columns = inside < count ? inside : count;
+      sm_depthwise_fill(columns);
     } else {
-      columns.columns = columns.columns < count ? columns.columns : count;
-      columns.step = 2 * p->step - lines * p->line_step;
-      columns.to_step = 16 * (p->rows - lines);
-      sm_depthwise_fill(&columns);
+      sm_depthwise_edge(p, columns, position);
     }
-    count -= columns.columns;
-    position += 2 * columns.columns;
-    from += 2 * columns.columns * p->step;
-    to += 4 * columns.columns * p->rows;
+    position += 2 * columns->columns;
+    from += 2 * columns->columns * step;
+    to += columns->columns * pitch;
   }
 }
 
@@ -303,37 +307,19 @@ static SM_PART void sm_depthwise_copy(const sm_depthwise_outputs *outputs) {
 #endif
 }
 
-/* Outputs of `count` of four channels, beginning with number `lane`, to where they belong. */
-static SM_PART void sm_depthwise_store(const sm_depthwise_dsp_params *p, const uint32_t *from,
-                                       int8_t *to, int32_t lines, int32_t length, int32_t lane,
-                                       int32_t count) {
-  const int32_t step = p->out_step, line_step = p->out_line_step;
-  if (count == 4 && length > 1) {
-    const sm_depthwise_outputs pairs = {from,
-                                        to,
-                                        step,
-                                        line_step,
-                                        lines,
-                                        length / 2,
-                                        8 * (p->out_rows - lines),
-                                        2 * step - lines * line_step};
-    sm_depthwise_copy(&pairs);
-    from += 2 * p->out_rows * pairs.pairs;
-    to += 2 * step * pairs.pairs;
-    length &= 1;
-  }
-  for (; length > 0; length -= 2, from += 2 * p->out_rows, to += 2 * step) {
-    const int8_t *bytes = (const int8_t *)from + lane;
+/* What sm_depthwise_copy leaves: `count` of four channels, of one output or more of each line. */
+static SM_PART void sm_depthwise_rest(const sm_depthwise_dsp_params *p, const int8_t *from,
+                                      int8_t *to, int32_t lines, int32_t length, int32_t count) {
+  for (; length > 0; length -= 2, from += 8 * p->out_rows, to += 2 * p->out_step) {
+    const int8_t *bytes = from;
     int8_t *at = to;
-    for (int32_t left = lines; left > 0; --left, at += line_step, bytes += 8) {
-      if (count == 4) {
-        sm_store32(at, sm_load32(bytes));
-        continue;
-      }
+    for (int32_t left = lines; left > 0; --left, at += p->out_line_step, bytes += 8) {
       for (int32_t k = 0; k < count; ++k) {
         at[k] = bytes[k];
-        if (length > 1) {
-          at[step + k] = bytes[4 + k];
+      }
+      if (length > 1) {
+        for (int32_t k = 0; k < count; ++k) {
+          at[p->out_step + k] = bytes[4 + k];
         }
       }
     }
@@ -359,7 +345,19 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
     const int32_t line = out_line * p->line_stride - p->line_pad;
     const int32_t above = line < 0 ? -line : 0;
     const int32_t below = line + rows > p->lines ? line + rows - p->lines : 0;
+    const int32_t inside = rows - above - below;
     const int8_t *const first = input + (line + above) * p->line_step;
+    sm_depthwise_columns columns;
+    columns.a_step = columns.b_step = p->line_step;
+    columns.lines = inside;
+    columns.step = 2 * p->step - inside * p->line_step;
+    columns.to_step = 16 * (p->rows - inside);
+    sm_depthwise_outputs pairs;
+    pairs.step = p->out_step;
+    pairs.line_step = p->out_line_step;
+    pairs.lines = lines;
+    pairs.from_back = 8 * (p->out_rows - lines);
+    pairs.back = 2 * p->out_step - lines * p->out_line_step;
     sm_depthwise_outside(p, above, tile);
     sm_depthwise_outside(p, below, tile + 4 * (rows - below));
     const int32_t *stream = p->stream;
@@ -373,7 +371,7 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
       for (int32_t at = 0; at < p->out_length; at += p->chunk) {
         const int32_t behind = p->out_length - at;
         const int32_t length = behind < p->chunk ? behind : p->chunk;
-        const int32_t columns = (length - 1) * p->stride / 2 + p->window_words;
+        const int32_t needed = (length - 1) * p->stride / 2 + p->window_words;
         int32_t known = 0;
         if (at > 0 && carry > 0) {
           known = carry;
@@ -388,11 +386,16 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
           }
         }
         const int32_t position = at * p->stride - p->pad + 2 * known;
-        sm_depthwise_inside(p, first + position * p->step + channel - lane, rows - above - below,
-                            position, columns - known, tile + known * pitch + 4 * above);
+        const int8_t *const from = first + position * p->step + channel - lane;
+        uint32_t *const to = tile + known * pitch + 4 * above;
+        if (p->channels < 4) {
+          sm_depthwise_few(p, from, inside, position, needed - known, to);
+        } else {
+          sm_depthwise_inside(p, from, position, needed - known, to, &columns);
+        }
         const sm_depthwise_call call = {tile + lane,
                                         (int8_t *)outs + lane,
-                                        weights + lane * p->words,
+                                        weights + lane,
                                         factors + 2 * lane,
                                         count,
                                         lines,
@@ -403,8 +406,16 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
         if (p->clamp) {
           sm_depthwise_limit(p, outs, p->out_rows * ((length + 1) & ~1));
         }
-        int8_t *const to = output + out_line * p->out_line_step + at * p->out_step + channel;
-        sm_depthwise_store(p, outs, to, lines, length, lane, count);
+        const int8_t *out = (const int8_t *)outs + lane;
+        pairs.to = output + out_line * p->out_line_step + at * p->out_step + channel;
+        pairs.pairs = count == 4 ? length / 2 : 0;
+        if (pairs.pairs > 0) {
+          pairs.from = outs;
+          sm_depthwise_copy(&pairs);
+          out += 8 * p->out_rows * pairs.pairs;
+          pairs.to += 2 * p->out_step * pairs.pairs;
+        }
+        sm_depthwise_rest(p, out, pairs.to, lines, length - 2 * pairs.pairs, count);
       }
     }
   }

@@ -15,7 +15,7 @@ Array = np.ndarray[Any, Any]
 
 _MAX_TAPS = 127  # their numbers are bytes
 _BAND = 6  # lines of outputs at a time at most
-_CHUNK_BYTES = 1400  # of a tile and its outputs: more takes memory, less takes time
+_CHUNK_BYTES = 1440  # of a tile and its outputs: more takes memory, less takes time
 
 
 @dataclass(frozen=True)
