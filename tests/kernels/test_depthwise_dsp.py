@@ -269,6 +269,7 @@ CASES: dict[str, dict[str, Any]] = {
     "small": {"x_shape": (3, 3, 3)},
     "linear": {"x_shape": (7, 9, 6), "activation": "NONE", "points": (-7, 5)},
     "strided": {"x_shape": (9, 12, 7), "stride": (2, 2)},
+    "linear strided": {"x_shape": (9, 10, 5), "stride": (2, 2), "activation": "NONE"},
     "clamped": {"x_shape": (4, 4, 5), "activation": "RELU6", "points": (3, 9)},
     "5x5": {"x_shape": (8, 7, 5), "kernel": (5, 5)},
     "4x1 by threes": {"x_shape": (8, 7, 5), "kernel": (4, 1), "stride": (1, 3)},

@@ -23,8 +23,8 @@
   SM_SCALE("r4") SM_SCALE("r5") SM_SCALE("r6") SM_SCALE("r7")                                      \
   SM_LIMIT("r4") SM_LIMIT("r5") SM_LIMIT("r6") SM_LIMIT("r7")                                      \
   SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3)
-/* The same exactly: r3 rounding and zero point, r12 shift. A negative sum has one unit less to round.
- * Two weights make room and come back. */
+/* The same exactly: r3 rounding and zero point, r12 shift. A negative sum has one unit less to
+ * round. Two weights make room and come back. */
 #define SM_ROUND(a)                                                                                \
   "add.w lr, r3, " a ", asr #31\n\t"                                                               \
   "smmlar " a ", " a ", r2, lr\n\t"                                                                \

@@ -24,7 +24,8 @@
   "smlad " b ", r3, " u ", " from_b "\n\t"                                                         \
   "smlab" half " " a ", r3, " w ", " a "\n\t"                                                      \
   "smlab" half " " b ", lr, " w ", " b "\n\t"
-#define SM_BLOCK(outputs, x0, y0, z0, x1, y1, z1, x2, y2, z2, x3, y3, z3, x4, y4, z4, at0, at1, at2, at3)\
+#define SM_BLOCK(outputs, x0, y0, z0, x1, y1, z1, x2, y2, z2, x3, y3, z3, x4, y4, z4, at0, at1,    \
+                 at2, at3)                                                                         \
   SM_WORDS(x0, y0, z0)                                                                             \
   "ldr.w r5, [sp, #0]\n\t"                                                                         \
   SM_MACS("r4", "r5", "r5", "r5", "r8", "b", "r11")                                                \
@@ -42,8 +43,8 @@
 #define SM_BLOCKS(outputs)                                                                         \
   SM_BLOCK(outputs, "0", "144", "288", "16", "160", "304", "32", "176", "320", "48", "192", "336", \
            "64", "208", "352", "0", "4", "8", "12")                                                \
-  SM_BLOCK(outputs, "64", "208", "352", "80", "224", "368", "96", "240", "384", "112", "256", "400",\
-           "128", "272", "416", "16", "20", "24", "28")
+  SM_BLOCK(outputs, "64", "208", "352", "80", "224", "368", "96", "240", "384", "112", "256",      \
+           "400", "128", "272", "416", "16", "20", "24", "28")
 #define SM_LAST(outputs)                                                                           \
   SM_WORDS("128", "272", "416")                                                                    \
   "ldr.w r5, [sp, #0]\n\t"                                                                         \

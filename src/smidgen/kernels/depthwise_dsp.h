@@ -310,10 +310,17 @@ static SM_PART void sm_depthwise_copy(const sm_depthwise_outputs *outputs) {
 /* What sm_depthwise_copy leaves: `count` of four channels, of one output or more of each line. */
 static SM_PART void sm_depthwise_rest(const sm_depthwise_dsp_params *p, const int8_t *from,
                                       int8_t *to, int32_t lines, int32_t length, int32_t count) {
+  const int32_t line_step = p->out_line_step;
+  if (count == 4 && length == 1) {
+    for (; lines > 0; --lines, to += line_step, from += 8) {
+      sm_store32(to, sm_load32(from));
+    }
+    return;
+  }
   for (; length > 0; length -= 2, from += 8 * p->out_rows, to += 2 * p->out_step) {
     const int8_t *bytes = from;
     int8_t *at = to;
-    for (int32_t left = lines; left > 0; --left, at += p->out_line_step, bytes += 8) {
+    for (int32_t left = lines; left > 0; --left, at += line_step, bytes += 8) {
       for (int32_t k = 0; k < count; ++k) {
         at[k] = bytes[k];
       }
