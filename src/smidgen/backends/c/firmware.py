@@ -239,7 +239,8 @@ class Firmware:
 
         Args:
             inputs: one array (n, ...) or one for each input, in the inputs' dtypes.
-            on: "emulator" (unicorn), "qemu" or "host".
+            on: "emulator" (unicorn, or QEMU for a core that unicorn lacks), "unicorn", "qemu" or
+                "host".
             profile: also record every layer of the last sample (emulator only).
 
         Returns:
@@ -262,7 +263,9 @@ class Firmware:
             return Run(self.host.run(arrays), "host")
         if on not in ("emulator", "unicorn", "qemu"):
             raise SmidgenError(f"cannot run on {on!r}", hint="use emulator, qemu or host")
-        emulator = self._emulator("qemu" if on == "qemu" else "unicorn")
+        if on == "emulator":
+            on = "unicorn" if self.board.core_info.unicorn_model else "qemu"
+        emulator = self._emulator(on)
         runs = [
             emulator.invoke([np.ascontiguousarray(a[i]).tobytes() for a in arrays])
             for i in range(len(arrays[0]))
