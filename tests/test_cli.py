@@ -16,6 +16,7 @@ from smidgen.backends.tflite import write_tflite
 from smidgen.demo import digits
 from smidgen.ir import GraphBuilder, QuantParams, TensorType
 from smidgen.ops import get_op
+from tests.transforms.quantize.networks import classifier, images
 
 
 def smidgen(*arguments: object, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
@@ -114,6 +115,44 @@ def test_quantize_then_compile_then_run(folder, tmp_path):
     assert host_facts["outputs"] == chip_facts["outputs"]
     assert sum(x["instructions"] for x in chip_facts["layers"]) > 0
     assert chip_facts["stack_bytes"] > 0
+
+
+@pytest.mark.parametrize("recipe", ["int8", "int8-entropy"])
+def test_float_inputs_and_outputs_with_any_recipe(folder, tmp_path, recipe):
+    model = tmp_path / "f.tflite"
+    arguments = ["-d", folder / "data.npz", "-o", model, "--recipe", recipe, "--float-io"]
+    done = smidgen("quantize", folder / "float.tflite", *arguments)
+    assert done.returncode == 0, done.stderr
+    layers = json.loads(smidgen("inspect", model, "--json").stdout)["layers"]
+    assert [layers[0]["operator"], layers[-1]["operator"]] == ["QUANTIZE", "DEQUANTIZE"]
+    assert layers[-1]["dtype"] == "float32" and layers[1]["dtype"] == "int8"
+
+
+def test_bias_scales_are_written_for_delegates_only(tmp_path):
+    write_tflite(classifier(), tmp_path / "float.tflite")
+    np.savez(tmp_path / "data.npz", x=images())
+    sizes = []
+    for flags in ([], ["--delegates"]):
+        arguments = ["-d", tmp_path / "data.npz", "-o", tmp_path / "q.tflite", *flags, "--json"]
+        done = smidgen("quantize", tmp_path / "float.tflite", *arguments)
+        facts = json.loads(done.stdout)
+        assert facts["file_bytes"] == (tmp_path / "q.tflite").stat().st_size
+        sizes.append(facts["file_bytes"])
+    assert sizes[0] < sizes[1]
+
+
+@pytest.mark.emulator
+def test_a_profile_stands_beside_the_limit(folder):
+    arguments = ["run", folder / "int8.tflite", "--profile", "--board"]
+    facts = json.loads(smidgen(*arguments, "nucleo-l4r5zi", "--json").stdout)
+    assert facts["cycles_per_mac_limit"] == 0.5
+    conv = facts["layers"][0]
+    assert conv["macs"] == 8 * 8 * 4 * 9
+    assert conv["cycles_per_mac_estimated"] == conv["cycles_estimated"] / conv["macs"] > 0.5
+    assert "at best" in smidgen(*arguments, "nucleo-l4r5zi").stdout
+    assert "at best" not in smidgen(*arguments, "nucleo-l053r8").stdout
+    done = smidgen(*arguments, "nucleo-l4r5zi", "--on", "host")
+    assert done.returncode == 2 and "emulator" in done.stderr
 
 
 @pytest.mark.oracle
