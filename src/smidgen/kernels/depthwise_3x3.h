@@ -8,41 +8,41 @@
 /* Registers: r0 values, r1 outputs; r2 and r3 words of values; sums of one line in r4 and r5, of
  * the next in r6 and r7; weights in r8 to r12 and lr. */
 
-/* Sums to outputs, on lines: r2 multiplier. */
-#define SM_SCALE(a) "smmul " a ", " a ", r2\n\t"
+/* Sums a to d to outputs, on lines: m becomes the multiplier. */
+#define SM_SCALE(a, m) "smmul " a ", " a ", " m "\n\t"
 #define SM_LIMIT(a) "ssat " a ", #8, " a ", asr #12\n\t"
 #define SM_STORE(a, at) "strb.w " a ", [r1, #" at "]\n\t"
 /* clang-format off */
-#define SM_OUTPUTS_2(at0, at1)                                                                     \
-  "ldr.w r2, [sp, #4]\n\t"                                                                         \
-  SM_SCALE("r4") SM_SCALE("r5")                                                                    \
-  SM_LIMIT("r4") SM_LIMIT("r5")                                                                    \
-  SM_STORE("r4", at0) SM_STORE("r5", at1)
-#define SM_OUTPUTS_4(at0, at1, at2, at3)                                                           \
-  "ldr.w r2, [sp, #4]\n\t"                                                                         \
-  SM_SCALE("r4") SM_SCALE("r5") SM_SCALE("r6") SM_SCALE("r7")                                      \
-  SM_LIMIT("r4") SM_LIMIT("r5") SM_LIMIT("r6") SM_LIMIT("r7")                                      \
-  SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3)
-/* The same exactly: r3 rounding and zero point, r12 shift. A negative sum has one unit less to
- * round. Two weights make room and come back. */
-#define SM_ROUND(a)                                                                                \
-  "add.w lr, r3, " a ", asr #31\n\t"                                                               \
-  "smmlar " a ", " a ", r2, lr\n\t"                                                                \
+#define SM_OUTPUTS_2(m, n, a, b, at0, at1)                                                         \
+  "ldr.w " m ", [sp, #4]\n\t"                                                                      \
+  SM_SCALE(a, m) SM_SCALE(b, m)                                                                    \
+  SM_LIMIT(a) SM_LIMIT(b)                                                                          \
+  SM_STORE(a, at0) SM_STORE(b, at1)
+#define SM_OUTPUTS_4(m, n, a, b, c, d, at0, at1, at2, at3)                                         \
+  "ldr.w " m ", [sp, #4]\n\t"                                                                      \
+  SM_SCALE(a, m) SM_SCALE(b, m) SM_SCALE(c, m) SM_SCALE(d, m)                                      \
+  SM_LIMIT(a) SM_LIMIT(b) SM_LIMIT(c) SM_LIMIT(d)                                                  \
+  SM_STORE(a, at0) SM_STORE(b, at1) SM_STORE(c, at2) SM_STORE(d, at3)
+/* The same exactly: n becomes the rounding and zero point, r12 the shift. A negative sum has one
+ * unit less to round. Two weights make room and come back. */
+#define SM_ROUND(a, m, n)                                                                          \
+  "add.w lr, " n ", " a ", asr #31\n\t"                                                            \
+  "smmlar " a ", " a ", " m ", lr\n\t"                                                             \
   "asr.w " a ", " a ", r12\n\t"                                                                    \
   "ssat " a ", #8, " a ", asr #1\n\t"
-#define SM_FACTORS                                                                                 \
-  "ldr.w r2, [sp, #4]\n\t"                                                                         \
-  "ldr.w r3, [sp, #40]\n\t"                                                                        \
+#define SM_FACTORS(m, n)                                                                           \
+  "ldr.w " m ", [sp, #4]\n\t"                                                                      \
+  "ldr.w " n ", [sp, #40]\n\t"                                                                     \
   "ldr.w r12, [sp, #44]\n\t"
 #define SM_WEIGHTS_AGAIN                                                                           \
   "ldr.w r12, [sp, #48]\n\t"                                                                       \
   "ldr.w lr, [sp, #52]\n\t"
-#define SM_EXACT_2(at0, at1)                                                                       \
-  SM_FACTORS SM_ROUND("r4") SM_ROUND("r5")                                                         \
-  SM_STORE("r4", at0) SM_STORE("r5", at1) SM_WEIGHTS_AGAIN
-#define SM_EXACT_4(at0, at1, at2, at3)                                                             \
-  SM_FACTORS SM_ROUND("r4") SM_ROUND("r5") SM_ROUND("r6") SM_ROUND("r7")                           \
-  SM_STORE("r4", at0) SM_STORE("r5", at1) SM_STORE("r6", at2) SM_STORE("r7", at3) SM_WEIGHTS_AGAIN
+#define SM_EXACT_2(m, n, a, b, at0, at1)                                                           \
+  SM_FACTORS(m, n) SM_ROUND(a, m, n) SM_ROUND(b, m, n)                                             \
+  SM_STORE(a, at0) SM_STORE(b, at1) SM_WEIGHTS_AGAIN
+#define SM_EXACT_4(m, n, a, b, c, d, at0, at1, at2, at3)                                           \
+  SM_FACTORS(m, n) SM_ROUND(a, m, n) SM_ROUND(b, m, n) SM_ROUND(c, m, n) SM_ROUND(d, m, n)         \
+  SM_STORE(a, at0) SM_STORE(b, at1) SM_STORE(c, at2) SM_STORE(d, at3) SM_WEIGHTS_AGAIN
 /* A channel's words of weights lie four words apart. */
 #define SM_WEIGHTS_5                                                                               \
   "ldr.w r8, [r2]\n\t"                                                                             \

@@ -12,8 +12,9 @@
  * of line 1) and t = (w2 of line 2, 0): first:  ui . (x0, x1) + w2 * x2      second:  ui . (x2, x3)
  * + w2 * x4 */
 #if SM_HAS_DSP && defined(__thumb2__)
-/* u0, u1 and u2 are in r8, r9 and r10, v in r11, t in r12; lr is a third word. A block makes two
- * lines from five lines of values. */
+/* u0, u1 and u2 are in r8, r9 and r10, v in r11, t in r12. A block makes two lines from five lines
+ * of values: words in r2, r3 and lr, sums of the first line in r4 and r5, of the second in r6 and
+ * r7. */
 /* clang-format off */
 #define SM_WORDS(x, y, z)                                                                          \
   "ldr.w r2, [r0, #" x "]\n\t"                                                                     \
@@ -39,7 +40,7 @@
   SM_MACS("r6", "r7", "r6", "r7", "r9", "t", "r11")                                                \
   SM_WORDS(x4, y4, z4)                                                                             \
   SM_MACS("r6", "r7", "r6", "r7", "r10", "b", "r12")                                               \
-  outputs(at0, at1, at2, at3)
+  outputs("r2", "r3", "r4", "r5", "r6", "r7", at0, at1, at2, at3)
 #define SM_BLOCKS(outputs)                                                                         \
   SM_BLOCK(outputs, "0", "144", "288", "16", "160", "304", "32", "176", "320", "48", "192", "336", \
            "64", "208", "352", "0", "4", "8", "12")                                                \
@@ -53,7 +54,7 @@
   SM_MACS("r4", "r5", "r4", "r5", "r9", "t", "r11")                                                \
   SM_WORDS("160", "304", "448")                                                                    \
   SM_MACS("r4", "r5", "r4", "r5", "r10", "b", "r12")                                               \
-  outputs("32", "36")
+  outputs("r2", "r3", "r4", "r5", "32", "36")
 /* clang-format on */
 
 static SM_PART __attribute__((aligned(4))) void

@@ -333,6 +333,19 @@ static SM_PART void sm_depthwise_rest(const sm_depthwise_dsp_params *p, const in
   }
 }
 
+/* Four words at a time. */
+static SM_PART void sm_depthwise_move(uint32_t *to, const uint32_t *from, int32_t fours) {
+  do {
+    const uint32_t a = from[0], b = from[1], c = from[2], d = from[3];
+    from += 4;
+    to[0] = a;
+    to[1] = b;
+    to[2] = c;
+    to[3] = d;
+    to += 4;
+  } while (--fours > 0);
+}
+
 /* scratch, aligned to 4: 4 * words of weights, then the tile, then 4 * band * chunk bytes.
  *
  * A band is read fully before the next is begun, and one that is read no more is not needed:
@@ -382,15 +395,7 @@ static SM_PART void sm_depthwise_run(const sm_depthwise_dsp_params *p, const int
         int32_t known = 0;
         if (at > 0 && carry > 0) {
           known = carry;
-          uint32_t *to = tile;
-          for (int32_t i = carry * p->rows; i > 0; --i, to += 4) {
-            const uint32_t *from = to + p->chunk_columns * pitch;
-            const uint32_t a = from[0], b = from[1], c = from[2], d = from[3];
-            to[0] = a;
-            to[1] = b;
-            to[2] = c;
-            to[3] = d;
-          }
+          sm_depthwise_move(tile, tile + p->chunk_columns * pitch, carry * p->rows);
         }
         const int32_t position = at * p->stride - p->pad + 2 * known;
         const int8_t *const from = first + position * p->step + channel - lane;
