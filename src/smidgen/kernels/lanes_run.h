@@ -34,9 +34,12 @@ static SM_PART void sm_lanes_widen(sm_lanes_values *values) {
 static SM_PART void sm_lanes_round_twice(const sm_lanes_run *run) {
   int8_t *out = run->out;
   const int32_t multiplier = *run->exact.multiplier, shift = *run->exact.shifts;
-  for (int32_t i = 0; i < run->pixels; ++i, out += run->pixel_step) {
-    const int32_t scaled = sm_requantize(run->sums[i] + *run->exact.bias, multiplier, shift);
-    *out = (int8_t)sm_clamp(scaled + run->exact.offset, run->low, run->high);
+  const int32_t bias = *run->exact.bias, offset = run->exact.offset;
+  const int32_t low = run->low, high = run->high;
+  const int32_t pixels = run->pixels, step = run->pixel_step;
+  for (int32_t i = 0; i < pixels; ++i, out += step) {
+    const int32_t scaled = sm_requantize(run->sums[i] + bias, multiplier, shift);
+    *out = (int8_t)sm_clamp(scaled + offset, low, high);
   }
 }
 
@@ -84,16 +87,28 @@ static SM_PART void sm_lanes_columns(sm_lanes_run *run) {
 
 #else
 
-/* The outputs of an item. */
+/* The outputs of an item. Stores of bytes may change anything that is not held in a variable. */
 static inline void sm_lanes_finish(sm_lanes_run *run, sm_lanes sums) {
-  sm_lanes_apart(sums, run->sums);
   if (!run->lines) {
+    sm_lanes_apart(sums, run->sums);
     sm_lanes_round_twice(run);
     return;
   }
+  const sm_line line = *run->lines;
+  const int32_t shift = run->shift, low = run->low, high = run->high;
+  const int32_t step = run->pixel_step, pixels = run->pixels;
   int8_t *out = run->out;
-  for (int32_t i = 0; i < run->pixels; ++i, out += run->pixel_step) {
-    *out = sm_on_line(run->sums[i], run->lines, run->shift, run->low, run->high);
+  int32_t apart[4];
+  sm_lanes_apart(sums, apart);
+  if (pixels == 4) {
+    out[0] = sm_on_line(apart[0], &line, shift, low, high);
+    out[step] = sm_on_line(apart[1], &line, shift, low, high);
+    out[2 * step] = sm_on_line(apart[2], &line, shift, low, high);
+    out[3 * step] = sm_on_line(apart[3], &line, shift, low, high);
+    return;
+  }
+  for (int32_t i = 0; i < pixels; ++i, out += step) {
+    *out = sm_on_line(apart[i], &line, shift, low, high);
   }
 }
 
