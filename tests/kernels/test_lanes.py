@@ -125,10 +125,10 @@ def test_on_emulated_cores(board: str, toolchain: str, optimize: str) -> None:
 
 
 MODELS = {
-    "kws_ref_model_int8": 12_000_000,
-    "vww_96_int8": 22_000_000,
-    "pretrainedResnet_quant": 38_000_000,
-    "ad01_int8": 1_000_000,
+    "kws_ref_model_int8": 11_000_000,
+    "vww_96_int8": 21_000_000,
+    "pretrainedResnet_quant": 37_500_000,
+    "ad01_int8": 930_000,
 }
 
 
