@@ -12,98 +12,20 @@ import pytest
 from smidgen import compile, load, shrink
 from smidgen.backends.c.emit import emit
 from smidgen.backends.c.project import write_sources
-from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.interpreter import interpret
-from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
+from smidgen.ir import GraphBuilder, QuantParams, TensorType
 from smidgen.ops.conv_2d import Conv2D
 from smidgen.verify.runtimes import run_tflite
 from tests.host_batch import FLAGS, HostBatch
+from tests.kernels.conv_layers import extremes, kernels, layer, only, random_layer
 
 pytestmark = pytest.mark.toolchain
 
 Array = np.ndarray[Any, Any]
-ZERO_POINTS = (-128, -128, -128, 127, 0, -7, 83)
-ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")
-
-
-def layer(
-    rng: np.random.Generator,
-    x_shape: tuple[int, int, int],
-    w_shape: tuple[int, int, int],
-    *,
-    stride: tuple[int, int] = (1, 1),
-    padding: str = "SAME",
-    activation: str = "NONE",
-    bias: bool = True,
-    spread: float = 1.0,
-    points: tuple[int, int] = (-128, -128),
-    weights: Array | None = None,
-) -> Graph:
-    """A graph of one convolution: x_shape (h, w, c), w_shape (channels, h, w).
-
-    Outputs cover int8 at a spread of 1; at a large one nearly all saturate.
-    """
-    shape = (*w_shape, x_shape[2])
-    w = rng.integers(-127, 128, shape).astype(np.int8) if weights is None else weights
-    fan_in = int(np.prod(shape[1:]))
-    out_scale = 0.02 if activation != "RELU_N1_TO_1" else 0.01
-    scales = rng.uniform(0.3, 3.0, w_shape[0]) * spread * out_scale / np.sqrt(fan_in) / 5
-    builder = GraphBuilder("layer")
-    x = builder.input(
-        "x", TensorType((1, *x_shape), "int8", QuantParams.per_tensor(0.1, points[0]))
-    )
-    per_channel = w_shape[0] > 1
-    quant = QuantParams.per_channel(scales, 0) if per_channel else QuantParams.per_tensor(scales[0])
-    operands = [x, builder.constant(w, quant=quant)]
-    if bias:
-        values = rng.integers(-(2**13), 2**13, w_shape[0]).astype(np.int32)
-        b_quant = (
-            QuantParams.per_channel(scales * 0.1, 0)
-            if per_channel
-            else QuantParams.per_tensor(scales[0] * 0.1)
-        )
-        operands.append(builder.constant(values, quant=b_quant))
-    op = Conv2D(*stride, padding, activation)
-    return builder.build(
-        [builder.add(op, operands, quant=QuantParams.per_tensor(out_scale, points[1]))]
-    )
-
-
-def random_layer(rng: np.random.Generator) -> Graph:
-    """Any size, alignment, zero point, activation and padding."""
-    kernel = [(1, 1), (1, 1), (3, 3), (3, 3), (1, 3), (2, 2), (5, 4), (10, 4)][rng.integers(8)]
-    channels = int(rng.choice([1, 2, 3, 4, 8, 16, rng.integers(1, 68)]))
-    size = rng.integers(1, 12, 2)
-    padding = "SAME" if (size < kernel).any() or rng.random() < 0.7 else "VALID"
-    return layer(
-        rng,
-        (int(size[0]), int(size[1]), channels),
-        (int(rng.integers(1, 68)), *kernel),
-        stride=[(1, 1), (1, 1), (2, 2), (1, 2), (3, 1)][rng.integers(5)],
-        padding=padding,
-        activation=ACTIVATIONS[rng.integers(4)],
-        bias=rng.random() < 0.8,
-        spread=float(rng.choice([0.01, 1.0, 1.0, 20.0])),
-        points=(int(rng.choice(ZERO_POINTS)), int(rng.choice(ZERO_POINTS))),
-    )
-
-
-def extremes(rng: np.random.Generator, graph: Graph) -> Array:
-    """Samples (6, h, w, c): noise, and images of the smallest and largest values."""
-    shape = graph.input_types[0].shape[1:]
-    x = rng.integers(-128, 128, (6, *shape)).astype(np.int8)
-    x[3], x[4] = -128, 127
-    x[5] = rng.choice(np.array([-128, 127], np.int8), shape)
-    return x
-
-
-def kernels(graph: Graph) -> set[str]:
-    """The C functions chosen on a core with DSP instructions."""
-    return {step.kernel.symbol for step in select_kernels(graph, features=["dsp"])}
 
 
 def portable(symbols: set[str]) -> bool:
-    return "sm_conv_2d_int8_paired" not in symbols
+    return not any("paired" in symbol for symbol in symbols)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -117,6 +39,32 @@ def test_any_layer_is_computed_as_the_reference_does(seed: int) -> None:
         (want,) = interpret(graph, x)
         np.testing.assert_array_equal(fast.run(i, x)[0], want, str(graph.nodes[0].op))
         np.testing.assert_array_equal(plain.run(i, x)[0], want)
+
+
+def test_windows_that_have_kernels_of_their_own_in_the_one_for_any(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    only(monkeypatch, "sm_conv_2d_int8_paired", "sm_conv_2d_int8")
+    rng = np.random.default_rng(8)
+    graphs = [layer(rng, (5, 6, c), (5, k, k)) for c in (4, 8, 12) for k in (1, 2, 3)]
+    assert {symbol for g in graphs for symbol in kernels(g)} == {"sm_conv_2d_int8_paired"}
+    batch = HostBatch(graphs, features=["dsp"])
+    for i, graph in enumerate(graphs):
+        x = extremes(rng, graph)
+        np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0])
+
+
+def test_which_kernel_takes_which_window() -> None:
+    rng = np.random.default_rng(9)
+    graphs = [
+        layer(rng, (5, 6, 8), (5, 1, 1)),
+        layer(rng, (5, 6, 8), (5, 3, 3), stride=(2, 1)),
+        layer(rng, (5, 6, 8), (5, 3, 3), stride=(1, 2)),
+        layer(rng, (5, 6, 7), (5, 3, 3)),
+        layer(rng, (5, 6, 7), (5, 1, 1)),
+    ]
+    suffixes = ["_1x1", "_strips", "", "", ""]
+    assert [kernels(g) for g in graphs] == [{f"sm_conv_2d_int8_paired{s}"} for s in suffixes]
 
 
 def test_every_number_of_channels() -> None:
@@ -231,6 +179,7 @@ CASES: dict[str, dict[str, Any]] = {
     "pointwise": {"x_shape": (5, 5, 64), "w_shape": (64, 1, 1), "activation": "RELU"},
     "odd pointwise": {"x_shape": (3, 3, 31), "w_shape": (22, 1, 1), "activation": "RELU"},
     "3x3": {"x_shape": (7, 9, 16), "w_shape": (16, 3, 3), "points": (-128, 4)},
+    "wide 3x3": {"x_shape": (4, 5, 8), "w_shape": (5, 3, 3), "activation": "RELU"},
     "strided 3x3": {"x_shape": (9, 8, 16), "w_shape": (9, 3, 3), "stride": (2, 2)},
     "stem": {"x_shape": (12, 12, 3), "w_shape": (8, 3, 3), "stride": (2, 2), "activation": "RELU"},
     "tall stem": {"x_shape": (20, 10, 1), "w_shape": (12, 10, 4), "stride": (2, 2)},

@@ -14,7 +14,8 @@ from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import get_op
 from tests.host_batch import HostBatch
 from tests.kernels import test_depthwise_dsp as depthwise
-from tests.kernels.test_conv_dsp import CASES, extremes, kernels, layer, random_layer
+from tests.kernels.conv_layers import extremes, kernels, layer, random_layer
+from tests.kernels.test_conv_dsp import CASES
 
 pytestmark = pytest.mark.toolchain
 

@@ -27,15 +27,60 @@ static SM_PART uint32_t *sm_widen_rows(uint32_t *to, const int8_t *from, int32_t
       sm_widen4(to + 8, c);
       sm_widen4(to + 12, d);
       to += 16;
+      SM_HOLD(left);
     }
-    for (left += 16; left > 0; left -= 4) {
+    left += 16;
+    if (left & 8) {
+      const uint32_t a = sm_load32(at), b = sm_load32(at + 4);
+      at += 8;
+      sm_widen4(to, a);
+      sm_widen4(to + 4, b);
+      to += 8;
+    }
+    if (left & 4) {
       sm_widen4(to, sm_load32(at));
-      at += 4;
       to += 4;
     }
     from += stride;
   } while (--rows > 0);
   return to;
+}
+
+/* n bytes, any number, to one column, 0 where steps have no value; up to three more are read. */
+static inline void sm_widen(uint32_t *to, const int8_t *from, int32_t n) {
+  for (; n >= 4; n -= 4, from += 4, to += 4) {
+    sm_widen4(to, sm_load32(from));
+  }
+  if (n == 0) {
+    return;
+  }
+  const uint32_t four = sm_load32(from) & (0xffffffu >> (24 - 8 * n));
+  if (n == 2) {
+    to[0] = sm_pack16((int8_t)(uint8_t)four, (int8_t)(uint8_t)(four >> 8));
+  } else {
+    to[0] = sm_sxtb16(four);
+  }
+  if (n == 3) {
+    to[2] = sm_sxtb16_ror8(four);
+  }
+}
+
+/* The last n bytes, one to three, of each row of so many, one behind the other; up to three bytes
+ * behind them are overwritten. */
+static inline void sm_copy_rests(int8_t *to, const int8_t *from, int32_t n, int32_t row,
+                                 int32_t rows, int32_t stride) {
+  if (row < 4) {
+    for (; rows > 0; --rows, from += stride) {
+      for (int32_t i = 0; i < n; ++i) {
+        *to++ = from[i];
+      }
+    }
+    return;
+  }
+  from += row - 4;
+  for (; rows > 0; --rows, from += stride, to += n) {
+    sm_store32(to, sm_load32(from) >> (32 - 8 * n));
+  }
 }
 
 /* n bytes of padding; up to three more are overwritten. */

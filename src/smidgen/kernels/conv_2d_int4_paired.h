@@ -5,7 +5,7 @@
 
 #include "columns_int8.h"
 #include "common.h"
-#include "conv_2d_int8_paired.h"
+#include "conv_2d_paired.h"
 #include "dsp.h"
 #include "gemm_int4_paired.h"
 
@@ -45,95 +45,57 @@ static SM_PART int32_t sm_widen_rows_sum(uint32_t *to, const int8_t *from, int32
   return sum;
 }
 
-/* The sum of what remains of each row behind its fours. */
-static SM_PART int32_t sm_sum_rests(const int8_t *from, int32_t n, int32_t rows, int32_t stride) {
+static SM_PART int32_t sm_sum_rests(const int8_t *from, int32_t n) {
   int32_t sum = 0;
-  for (; rows > 0; --rows, from += stride) {
-    for (int32_t i = 0; i < n; ++i) {
-      sum += from[i];
-    }
+  for (; n > 0; --n) {
+    sum += *from++;
   }
   return sum;
 }
 
 /* As sm_conv_2d_int8_paired, with the stream of sm_gemm_int4_paired; `scratch` has 32 bytes more
  * for each pair of columns. */
-SM_KERNEL void sm_conv_2d_int4_paired(const sm_conv_2d_int8_paired_params *p, const int8_t *input,
+SM_KERNEL void sm_conv_2d_int4_paired(const sm_conv_2d_paired_params *p, const int8_t *input,
                                       int8_t *output, void *scratch) {
-  uint32_t *columns = scratch;
+  uint32_t *const columns = scratch;
   const int32_t pair_words = SM_INT4_STARTS + 2 * p->steps;
-  int8_t *bytes = (int8_t *)(columns + pair_words * p->pairs);
+  int8_t *const window = (int8_t *)(columns + pair_words * p->pairs);
+  const int32_t row = p->kernel_w * p->in_c;
+  const int32_t rest = row % 4;
+  int8_t *const rests = window + p->kernel_h * row + 3;
   int8_t *const first = output;
-  const int32_t rest = p->out_c % 4;
   const sm_image image = {input, p->in_h, p->in_w, p->in_c, p->padding};
-  const int32_t fours = p->row & ~3;
-  int32_t ox = 0;
-  int32_t y = -p->pad_h;
-  int32_t x = -p->pad_w;
-  for (int32_t left = p->pixels; left > 0;) {
-    const int32_t pixels = left == 1 ? 1 : (left / 2 < p->pairs ? left & ~1 : 2 * p->pairs);
-    for (int32_t i = 0; i < pixels; ++i) {
-      uint32_t *const pair = columns + i / 2 * pair_words;
-      uint32_t *const to = pair + SM_INT4_STARTS + i % 2;
+  int32_t held = 0;
+  for (int32_t oy = 0, y = -p->pad_h; oy < p->out_h; ++oy, y += p->stride_h) {
+    const int32_t high = y >= 0 && y + p->kernel_h <= p->in_h;
+    for (int32_t ox = 0, x = -p->pad_w; ox < p->out_w; ++ox, x += p->stride_w) {
       const int8_t *from = input + (y * p->in_w + x) * p->in_c;
       int32_t stride = p->in_w * p->in_c;
-      if (y < 0 || x < 0 || y + p->kernel_h > p->in_h || x + p->kernel_w > p->in_w) {
-        sm_copy_window(&image, y, x, p->kernel_h, p->kernel_w, bytes);
-        from = bytes;
-        stride = p->row;
+      if (!high || x < 0 || x + p->kernel_w > p->in_w) {
+        sm_copy_window(&image, y, x, p->kernel_h, p->kernel_w, window);
+        from = window;
+        stride = row;
       }
-      int32_t sum = sm_widen_rows_sum(to, from, fours, p->kernel_h, stride);
-      if (fours < p->row) {
-        const int32_t behind = p->row - fours;
-        sm_widen_rests(to + p->kernel_h * fours, from + fours, behind, p->kernel_h, stride);
-        sum += sm_sum_rests(from + fours, behind, p->kernel_h, stride);
+      uint32_t *const pair = columns + held / 2 * pair_words;
+      uint32_t *const to = pair + SM_INT4_STARTS + held % 2;
+      int32_t sum = sm_widen_rows_sum(to, from, row - rest, p->kernel_h, stride);
+      if (rest > 0) {
+        sm_copy_rests(rests, from, rest, row, p->kernel_h, stride);
+        sm_widen(to + p->kernel_h * (row - rest), rests, p->kernel_h * rest);
+        sum += sm_sum_rests(rests, p->kernel_h * rest);
       }
-      sm_int4_start(pair, i % 2 * 2, sum);
-      x += p->stride_w;
-      if (++ox == p->out_w) {
-        ox = 0;
-        x = -p->pad_w;
-        y += p->stride_h;
+      sm_int4_start(pair, held % 2 * 2, sum);
+      if (++held == 2 * p->pairs) {
+        output =
+            sm_conv_2d_outputs_by(sm_gemm_int4_paired, p, columns, 4 * pair_words, held, output);
+        held = 0;
       }
-    }
-    sm_gemm_int8_paired_call call = {columns,       p->stream,        p->steps,
-                                     p->out_c / 4,  (pixels + 1) / 2, p->exact,
-                                     p->half_point, output,           p->out_c};
-    if (pixels == 1) { /* the last one: its pair is itself */
-      for (int32_t i = 0; i < 2 * p->steps; i += 2) {
-        columns[SM_INT4_STARTS + i + 1] = columns[SM_INT4_STARTS + i];
-      }
-      for (int32_t i = 0; i < SM_INT4_STARTS; i += 4) {
-        columns[i + 2] = columns[i];
-        columns[i + 3] = columns[i + 1];
-      }
-      call.out_stride = 0;
-    }
-    if (call.groups) {
-      sm_gemm_int4_paired(&call);
-    }
-    if (rest) {
-      int8_t few[4 * SM_CONV_2D_MAX_PIXELS];
-      call.stream = p->stream + p->tail_stream;
-      call.out = few;
-      call.out_stride = call.out_stride ? 4 : 0;
-      call.groups = 1;
-      sm_gemm_int4_paired(&call);
-      for (int32_t i = 0; i < pixels; ++i) {
-        int8_t *out = output + (i + 1) * p->out_c - rest;
-        for (int32_t j = 0; j < rest; ++j) {
-          out[j] = few[4 * i + j];
-        }
-      }
-    }
-    output += pixels * p->out_c;
-    left -= pixels;
-  }
-  if (p->clamp) {
-    for (int8_t *at = first; at < output; ++at) {
-      *at = (int8_t)sm_clamp(*at, p->act_min, p->act_max);
     }
   }
+  if (held > 0) {
+    sm_conv_2d_outputs_by(sm_gemm_int4_paired, p, columns, 4 * pair_words, held, output);
+  }
+  sm_conv_2d_limit(p, first);
 }
 
 #endif

@@ -21,6 +21,14 @@
 #define SM_DSP static inline
 #endif
 
+/* Keeps a number in a register as it is: compilers would replace a short loop's counter by pointers
+ * to its end, and run out of registers. */
+#if SM_HAS_DSP
+#define SM_HOLD(x) __asm__("" : "+r"(x))
+#else
+#define SM_HOLD(x) (void)(x)
+#endif
+
 /* -- Memory: any alignment. A compiler makes one load or store of each. -------------------------*/
 
 SM_DSP uint32_t sm_load32(const void *at) {

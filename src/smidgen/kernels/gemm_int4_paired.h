@@ -31,7 +31,9 @@ SM_DSP void sm_int4_start(uint32_t *pair, int32_t first, int32_t sum) {
 }
 
 /* The call is that of sm_gemm_int8_paired, but in front of each pair of columns there are its
- * starts, and for each step the stream has one word: the halfword of the first value lowest.
+ * starts, and the stream has for each group of four channels: for each step one word, the halfword
+ * of the first value lowest; for each channel, addend and multiplier; if exact, the word of shifts.
+ * Where exact, addends are for twice the sums.
  * A, B and C must fit 24 bits, D 20 bits: the magnitudes of the weights of each fourth channel,
  * times 128, sum up to less than 2^19. */
 #if SM_HAS_DSP && defined(__thumb2__)
@@ -92,10 +94,10 @@ static SM_PART __attribute__((aligned(4))) void sm_gemm_int4_paired(const sm_gem
   const sm_gemm_int8_paired_call *at = call;
   __asm__ volatile(
       "push {r7, r11}\n\t" /* frame pointers, which cannot be named as clobbered */
-      "ldm %[at], {r0-r8}\n\t"
+      "ldm %[at], {r0-r9}\n\t"
       /* Frame: 0 the pair's columns, 4 their end (less one if exact), 8 from one group to the
        * next, 12 the first step, 16 outputs of the group, 20 stride, 24 end of the stream, 28
-       * stream, 32 half point, 36 pairs left, 40 outputs of the pair, 44 bytes of a pair, 48 the
+       * stream, 32 half point, 36 pairs left, 40 outputs of the pair, 44 bytes to the next pair, 48 the
        * pair's starts. */
       "sub sp, #56\n\t"
       "str r4, [sp, #36]\n\t"
@@ -107,8 +109,7 @@ static SM_PART __attribute__((aligned(4))) void sm_gemm_int4_paired(const sm_gem
       "lsls r7, r2, #3\n\t"
       "adds r4, r0, r7\n\t"
       "subs r4, #4\n\t"
-      "adds r7, #32\n\t"
-      "str r7, [sp, #44]\n\t"
+      "str r9, [sp, #44]\n\t"
       "lsls r7, r2, #2\n\t"
       "adds r7, #32\n\t" /* bytes of a group */
       "cbz r5, 0f\n\t"
@@ -257,14 +258,23 @@ static SM_PART __attribute__((aligned(4))) void sm_gemm_int4_paired(const sm_gem
 #undef SM_EXACT
 
 #else
+/* One sum to its output; factor: addend and multiplier. */
+static inline int8_t sm_gemm_int4_output(const sm_gemm_int8_paired_call *call, int32_t sum,
+                                         const int32_t *factor, uint32_t shift) {
+  if (!call->exact) {
+    return sm_gemm_line(sm_wrap_add(sm_wrap_shl(sum, 8), factor[0]), factor[1]);
+  }
+  const int32_t doubled = sm_wrap_add(sm_wrap_shl(sum, 1), factor[0]);
+  return sm_gemm_exact(doubled, factor[1], shift, call->half_point);
+}
+
 static inline void sm_gemm_int4_paired(const sm_gemm_int8_paired_call *call) {
-  const int32_t pair_words = SM_INT4_STARTS + 2 * call->steps;
-  for (int32_t column = 0; column < 2 * call->pairs; ++column) {
-    const uint32_t *starts = call->columns + column / 2 * pair_words;
-    const uint32_t *values = starts + SM_INT4_STARTS + column % 2;
+  for (int32_t j = 2 * call->pairs - 1; j >= 0; --j) { /* of two in one place the first remains */
+    const uint32_t *starts = call->columns + j / 2 * (call->pair_bytes / 4);
+    const uint32_t *values = starts + SM_INT4_STARTS + j % 2;
     const int32_t *stream = call->stream;
-    int8_t *out = call->out + column * call->out_stride;
-    starts += column % 2 * 2;
+    int8_t *out = call->out + j * call->out_stride;
+    starts += j % 2 * 2;
     for (int32_t group = 0; group < call->groups; ++group, out += 4) {
       const int32_t *factors = stream + call->steps;
       const uint32_t shifts = call->exact ? (uint32_t)factors[8] : 0;
@@ -280,7 +290,7 @@ static inline void sm_gemm_int4_paired(const sm_gemm_int8_paired_call *call) {
       const int32_t dc = sm_wrap_sub(dcba, ba), c = sm_wrap_sub(ca, a);
       const int32_t sums[4] = {a, sm_wrap_sub(ba, a) >> 8, c >> 4, sm_wrap_sub(dc, c) >> 12};
       for (int32_t k = 0; k < 4; ++k) {
-        out[k] = sm_gemm_output(call, sums[k], factors + 2 * k, (int32_t)(shifts >> 8 * k & 255u));
+        out[k] = sm_gemm_int4_output(call, sums[k], factors + 2 * k, shifts >> 8 * k & 255u);
       }
       stream = factors + (call->exact ? 9 : 8);
     }

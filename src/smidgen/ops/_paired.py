@@ -5,7 +5,7 @@ A halfword holds a weight of two channels for one value, or of four channels if 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -115,22 +115,24 @@ def refusal(site: Site) -> str | None:
     return constants.refusal()
 
 
-def step_count(rows: int, row: int) -> int:
-    """Steps of two values that a window of so many rows of so many values takes."""
-    rest = rows * (row % 4)
-    return rows * (row // 4) * 2 + rest // 4 * 2 + (0, 1, 1, 2)[rest % 4]
+def step_count(depth: int) -> int:
+    """Steps of two values that so many values take."""
+    return depth // 4 * 2 + (0, 1, 1, 2)[depth % 4]
 
 
 def _positions(rows: int, row: int) -> Array:
-    """The values of each step, (steps, 2); -1 where a step has one only."""
-    values = np.arange(rows * row).reshape(rows, row)
-    order = np.concatenate([values[:, : row // 4 * 4].ravel(), values[:, row // 4 * 4 :].ravel()])
+    """The values of each step, (steps, 2), -1 where a step has one only.
+
+    First the fours of each row of a window, then what remains of all of them.
+    """
+    values, fours = np.arange(rows * row).reshape(rows, row), row // 4 * 4
+    order = np.concatenate([values[:, :fours].ravel(), values[:, fours:].ravel()])
     at = len(order) // 4 * 4
-    fours = order[:at].reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
+    steps = order[:at].reshape(-1, 2, 2).swapaxes(1, 2).reshape(-1, 2)
     left: list[int] = order[at:].tolist()
     i, j, k, *_ = [*left, -1, -1, -1]
-    rest = {0: [], 1: [(i, -1)], 2: [(i, j)], 3: [(i, k), (j, -1)]}[len(order) - at]
-    return np.concatenate([fours, np.array(rest, np.int64).reshape(-1, 2)])
+    rest = [[], [(i, -1)], [(i, j)], [(i, k), (j, -1)]][len(order) - at]
+    return np.concatenate([steps, np.array(rest, np.int64).reshape(-1, 2)])
 
 
 @dataclass(frozen=True)
@@ -167,26 +169,36 @@ def _pairs(weights: Array) -> Array:
     return packed
 
 
-def pack(site: Site, rows: int) -> Packed:
+def pack(site: Site, *, by_column: bool = False) -> Packed:
     """Pack a layer whose `refusal` is None.
 
     Args:
         site: the layer.
-        rows: rows of its window, which `step_count` describes.
+        by_column: take the values of a window column by column, not row by row.
     """
     constants = layer(site)
+    if by_column:
+        swapped = constants.weights.reshape(site.input(1).shape).swapaxes(1, 2)
+        constants = replace(constants, weights=swapped.reshape(constants.weights.shape))
     channels, depth = constants.weights.shape
+    rows = site.input(1).shape[2 if by_column else 1]
     factors, line = constants.factors()
     groups = -(-channels // 4)
     empty = 4 * groups - channels
-    factors = np.pad(factors, ((0, empty), (0, 0)))
+    factors = np.pad(factors, ((0, empty), (0, 0))).reshape(groups, 8)
     # A column of zeros stands for the values that steps lack.
     padded = np.pad(constants.weights, ((0, empty), (0, 1)))
     values = padded[:, _positions(rows, depth // rows)].reshape(groups, 4, -1, 2)
-    pack_halves = int4_halves if site.input(1).dtype == "int4" else _pairs
-    halves = pack_halves(values)  # (group, pair or all four, step, value)
+    four = site.input(1).dtype == "int4"
+    halves = int4_halves(values) if four else _pairs(values)  # (group, pair or all, step, value)
     words = (halves[..., 1] << 16) + (halves[..., 0] & 0xFFFF)
-    parts = [words.swapaxes(1, 2).reshape(groups, -1), factors.reshape(groups, 8)]
+    parts = [words.swapaxes(1, 2).reshape(groups, -1)]
+    if four:
+        parts.append(factors)
+    elif line:
+        parts = [factors[:, [2, 6]], *parts, factors[:, [0, 1, 3, 4, 5, 7]]]
+    else:  # the first words are added to sums, the other addends to twice the sums
+        parts = [factors[:, [0, 4]] // 2, *parts, factors[:, [1, 2, 3, 5, 6, 7]]]
     if not line:
         shifts = np.pad(-constants.shift - 1, (0, empty)).reshape(groups, 4)
         parts.append((shifts << np.array([0, 8, 16, 24])).sum(1, keepdims=True))
@@ -198,13 +210,16 @@ def pack(site: Site, rows: int) -> Packed:
     return Packed(stream, steps, step_words, not line, clamp, point, bounds)
 
 
-def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> int:
+def block_lead(
+    window: Window, x: TensorType, out: TensorType, block: int, *, by_row: bool = False
+) -> int:
     """Safe overlap of a kernel that reads the windows of a block of pixels, then writes them.
 
     Args:
         window: the window.
         x, out: types of the image and the result, int8 (1, h, w, c).
-        block: pixels, in order, an even number; a last odd one is a block of its own.
+        block: pixels, in order.
+        by_row: a block ends where a row of outputs does.
 
     Returns:
         Lead bytes, see `Kernel.overlap`.
@@ -216,7 +231,7 @@ def block_lead(window: Window, x: TensorType, out: TensorType, block: int) -> in
     column = np.clip(np.arange(out_w) * window.stride[1] - left, 0, in_w - 1)
     first = ((y[:, None] * in_w + column[None, :]) * in_c).ravel()
     needed = np.minimum.accumulate(first[::-1])[::-1]  # by this pixel or any later one
-    starts = {*range(0, len(first), block)}
-    starts |= {len(first) - 1} if len(first) % 2 else set()
+    run = out_w if by_row else len(first)
+    starts = {at for row in range(0, len(first), run) for at in range(row, row + run, block)}
     pixels = np.array(sorted(starts))[1:]  # nothing is written before the first block is read
     return max(0, int((pixels * out_c - needed[pixels]).max(initial=0)))

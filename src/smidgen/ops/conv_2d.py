@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _host, _lanes, _paired, _probe, _window
+from smidgen.ops import _conv, _conv_2d_paired, _host, _lanes, _window, _winograd
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
 from smidgen.ops._sample import Sample
@@ -28,105 +28,6 @@ def _channels(site: Site) -> dict[str, Param]:
 
 def _int8_params(site: Site) -> Mapping[str, Param]:
     return _conv.window_int8_params(site, **_channels(site))
-
-
-def _int8_paired_guard(site: Site) -> str | None:
-    return _conv.int8_guard(site) or _paired_guard(site)
-
-
-def _int4_paired_guard(site: Site) -> str | None:
-    return _conv.int4_guard(site) or _paired_guard(site)
-
-
-def _paired_guard(site: Site) -> str | None:
-    if "dsp" not in site.features:
-        return "the core has no DSP instructions"
-    op, x, w = site.op, site.input(0).shape, site.input(1).shape
-    assert isinstance(op, Conv2D)
-    if x[3] != w[3]:
-        return "the convolution is grouped"
-    if (op.dilation_h_factor > 1 and w[1] > 1) or (op.dilation_w_factor > 1 and w[2] > 1):
-        return "the window is dilated"
-    return _paired.refusal(site)
-
-
-def _paired_params(site: Site) -> Mapping[str, Param]:
-    op, x, w = site.op, site.input(0), site.input(1)
-    assert isinstance(op, Conv2D)
-    window = op.window(w.shape).on(site).params(x, site.output)
-    _, out_h, out_w, out_c = site.output.shape
-    packed = _paired.pack(site, w.shape[1])
-    return {
-        **{key: window[key] for key in ("in_h", "in_w", "in_c", "out_w")},
-        "pixels": out_h * out_w,
-        **{
-            f"{key}_{axis}": window[f"{key}_{axis}"]
-            for key in ("kernel", "stride", "pad")
-            for axis in "hw"
-        },
-        "row": w.shape[2] * w.shape[3],
-        "out_c": out_c,
-        "steps": packed.steps,
-        "pairs": _pairs(site),
-        "padding": site.quant(0).zero_point,
-        "exact": int(packed.exact),
-        "half_point": 2 * packed.zero_point + 1,
-        "clamp": int(packed.clamp),
-        "act_min": packed.bounds[0],
-        "act_max": packed.bounds[1],
-        "tail_stream": out_c // 4 * packed.group_words,
-        "stream": packed.stream,
-    }
-
-
-def _paired_steps(site: Site) -> int:
-    _, kernel_h, kernel_w, in_c = site.input(1).shape
-    return _paired.step_count(kernel_h, kernel_w * in_c)
-
-
-def _pairs(site: Site) -> int:
-    """Pairs of pixels at a time: more save time, and take little memory where pixels are small."""
-    return max(1, min(8, 512 // (8 * _paired_steps(site))))
-
-
-def _paired_scratch(site: Site) -> int:
-    _, kernel_h, kernel_w, in_c = site.input(1).shape
-    starts = 32 if site.input(1).dtype == "int4" else 0
-    return (8 * _paired_steps(site) + starts) * _pairs(site) + kernel_h * kernel_w * in_c + 3
-
-
-def _paired_overlap(site: Site) -> Mapping[int, int]:
-    op, x = site.op, site.input(0)
-    assert isinstance(op, Conv2D)
-    window = op.window(site.input(1).shape)
-    return {0: _paired.block_lead(window, x, site.output, 2 * _pairs(site))}
-
-
-def _paired_work(site: Site) -> Mapping[str, float]:
-    _, kernel_h, kernel_w, in_c = site.input(1).shape
-    _, out_h, out_w, out_c = site.output.shape
-    pixels = out_h * out_w
-    blocks = -(-pixels // 2) * -(-out_c // 4)
-    exact = bool(_paired_params(site)["exact"])
-    return {
-        "call": 1,
-        "pixel": pixels,
-        "row": pixels * kernel_h,
-        "value": pixels * kernel_h * kernel_w * in_c,
-        "exact" if exact else "line": blocks,
-        "step": blocks * _paired_steps(site),
-    }
-
-
-def _paired_probes() -> Iterator[Sample]:
-    for point in (-128, 0):
-        for size, channels in ((7, 64), (12, 16), (4, 40)):
-            op = Conv2D(padding="SAME", fused_activation_function="RELU" if point else "NONE")
-            yield _probe.weighted(op, (1, size, size, channels), (channels, 1, 1, channels), point)
-            yield _probe.weighted(op, (1, size, size, channels), (24, 3, 3, channels), point)
-        strided = Conv2D(2, 2, "SAME", "NONE")
-        yield _probe.weighted(strided, (1, 24, 24, 3), (16, 3, 3, 3), point)
-        yield _probe.weighted(strided, (1, 16, 16, 16), (32, 3, 3, 16), point)
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -183,17 +84,8 @@ class Conv2D(_conv.Convolution):
         return {"int8": 3, "int16": 4}.get(types.dtype, 1)
 
     kernels = (
-        Kernel(
-            "sm_conv_2d_int8_paired",
-            "conv_2d_int8_paired.h",
-            guard=_int8_paired_guard,
-            params=_paired_params,
-            arguments=(0,),
-            scratch=_paired_scratch,
-            overlap=_paired_overlap,
-            work=_paired_work,
-            probes=_paired_probes,
-        ),
+        *_conv_2d_paired.KERNELS,
+        _winograd.KERNEL,
         Kernel(
             "sm_conv_2d_int8_host",
             "conv_2d_int8_host.h",
@@ -220,16 +112,7 @@ class Conv2D(_conv.Convolution):
             arguments=(0,),
             overlap=_conv.window_overlap,
         ),
-        Kernel(
-            "sm_conv_2d_int4_paired",
-            "conv_2d_int4_paired.h",
-            guard=_int4_paired_guard,
-            params=_paired_params,
-            arguments=(0,),
-            struct="sm_conv_2d_int8_paired_params",
-            scratch=_paired_scratch,
-            overlap=_paired_overlap,
-        ),
+        _conv_2d_paired.INT4_KERNEL,
         Kernel(
             "sm_conv_2d_int4",
             "conv_2d_int4.h",
