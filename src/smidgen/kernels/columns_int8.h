@@ -15,7 +15,22 @@ SM_DSP void sm_widen4(uint32_t *to, uint32_t bytes) {
  * Returns where the next value goes. */
 static SM_PART uint32_t *sm_widen_rows(uint32_t *to, const int8_t *from, int32_t n, int32_t rows,
                                        int32_t stride) {
-  do {
+  if (n <= 8) { /* the rows of most first layers */
+    for (; rows > 0; --rows, from += stride) {
+      if (n >= 4) {
+        const uint32_t a = sm_load32(from);
+        sm_widen4(to, a);
+        to += 4;
+      }
+      if (n == 8) {
+        const uint32_t b = sm_load32(from + 4);
+        sm_widen4(to, b);
+        to += 4;
+      }
+    }
+    return to;
+  }
+  for (; rows > 0; --rows, from += stride) {
     const int8_t *at = from;
     int32_t left = n - 16;
     for (; left >= 0; left -= 16) {
@@ -29,20 +44,13 @@ static SM_PART uint32_t *sm_widen_rows(uint32_t *to, const int8_t *from, int32_t
       to += 16;
       SM_HOLD(left);
     }
-    left += 16;
-    if (left & 8) {
-      const uint32_t a = sm_load32(at), b = sm_load32(at + 4);
-      at += 8;
-      sm_widen4(to, a);
-      sm_widen4(to + 4, b);
-      to += 8;
-    }
-    if (left & 4) {
+    for (left += 16; left > 0; left -= 4) {
       sm_widen4(to, sm_load32(at));
+      at += 4;
       to += 4;
+      SM_HOLD(left);
     }
-    from += stride;
-  } while (--rows > 0);
+  }
   return to;
 }
 
@@ -118,11 +126,22 @@ static SM_PART void sm_copy_window(const sm_image *image, int32_t y, int32_t x, 
     to = sm_fill(to, before * c, image->padding);
     const int8_t *from = image->data + (y * image->w + x + before) * c;
     int32_t n = inside * c;
+    for (; n >= 16; n -= 16, from += 16, to += 16) {
+      const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
+      const uint32_t d = sm_load32(from + 8), e = sm_load32(from + 12);
+      sm_store32(to, a);
+      sm_store32(to + 4, b);
+      sm_store32(to + 8, d);
+      sm_store32(to + 12, e);
+      SM_HOLD(n);
+    }
     for (; n >= 4; n -= 4, from += 4, to += 4) {
       sm_store32(to, sm_load32(from));
+      SM_HOLD(n);
     }
     for (; n > 0; --n) {
       *to++ = *from++;
+      SM_HOLD(n);
     }
     to = sm_fill(to, (columns - before - inside) * c, image->padding);
   }
