@@ -191,7 +191,7 @@ def main() -> None:
              "upstream", "tensors", "channels"),
             sizes,
         ),
-        "\nShapes, offsets and operators take about 80 bytes a tensor, scales 4 bytes a channel, "
+        "Shapes, offsets and operators take about 80 bytes a tensor, scales 4 bytes a channel, "
         "zero points 8 bytes a channel, shared between layers with as many channels. Shrinking "
         "leaves each layer of VWW another number of them, so that there is little to share; "
         "without zero points, which LiteRT demands, and with nothing else that TensorFlow Lite "
