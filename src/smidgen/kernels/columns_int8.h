@@ -15,18 +15,19 @@ SM_DSP void sm_widen4(uint32_t *to, uint32_t bytes) {
  * Returns where the next value goes. */
 static SM_PART uint32_t *sm_widen_rows(uint32_t *to, const int8_t *from, int32_t n, int32_t rows,
                                        int32_t stride) {
-  if (n <= 8) { /* the rows of most first layers */
-    for (; rows > 0; --rows, from += stride) {
-      if (n >= 4) {
-        const uint32_t a = sm_load32(from);
-        sm_widen4(to, a);
-        to += 4;
-      }
-      if (n == 8) {
-        const uint32_t b = sm_load32(from + 4);
-        sm_widen4(to, b);
-        to += 4;
-      }
+  if (n == 8) { /* the rows of most first layers */
+    for (; rows > 0; --rows, from += stride, to += 8) {
+      const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
+      sm_widen4(to, a);
+      sm_widen4(to + 4, b);
+      SM_HOLD(rows);
+    }
+    return to;
+  }
+  if (n == 4) {
+    for (; rows > 0; --rows, from += stride, to += 4) {
+      sm_widen4(to, sm_load32(from));
+      SM_HOLD(rows);
     }
     return to;
   }

@@ -8,6 +8,17 @@
 #include "conv_2d_paired.h"
 #include "dsp.h"
 
+/* Four bytes, to both columns. */
+#if SM_HAS_DSP
+#define SM_TWICE(word, at, behind)                                                                 \
+  "sxtb16 %[t], %[" word "]\n\t"                                                                   \
+  "sxtb16 %[" word "], %[" word "], ror #8\n\t"                                                    \
+  "str %[t], [%[to], #" at "]\n\t"                                                                 \
+  "str %[t], [%[other], #" at "]\n\t"                                                              \
+  "str %[" word "], [%[to], #" behind "]\n\t"                                                      \
+  "str %[" word "], [%[other], #" behind "]\n\t"
+#endif
+
 /* One row of so many strips: c bytes of each, a multiple of four. */
 static SM_PART void sm_widen_line(uint32_t *to, const int8_t *from, int32_t c, int32_t strips,
                                   int32_t entry) {
@@ -16,17 +27,25 @@ static SM_PART void sm_widen_line(uint32_t *to, const int8_t *from, int32_t c, i
   for (; strips > 0; --strips) {
     int32_t left = c;
     for (; left >= 16; left -= 16) {
-      const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
-      const uint32_t d = sm_load32(from + 8), e = sm_load32(from + 12);
-      sm_widen4(to, a);
-      sm_widen4(other, a);
-      sm_widen4(to + 4, b);
-      sm_widen4(other + 4, b);
-      sm_widen4(to + 8, d);
-      sm_widen4(other + 8, d);
-      sm_widen4(to + 12, e);
-      sm_widen4(other + 12, e);
-      from += 16;
+#if SM_HAS_DSP
+      uint32_t a, b, d, e, t;
+      __asm__ volatile(
+          "ldr %[a], [%[from]]\n\t"
+          "ldr %[b], [%[from], #4]\n\t"
+          "ldr %[d], [%[from], #8]\n\t"
+          "ldr %[e], [%[from], #12]\n\t"
+          "adds %[from], #16\n\t" SM_TWICE("a", "0", "8") SM_TWICE("b", "16", "24")
+              SM_TWICE("d", "32", "40") SM_TWICE("e", "48", "56")
+          : [a] "=&r"(a), [b] "=&r"(b), [d] "=&r"(d), [e] "=&r"(e), [t] "=&r"(t), [from] "+r"(from)
+          : [to] "r"(to), [other] "r"(other)
+          : "cc", "memory");
+#else
+      for (int32_t i = 0; i < 16; i += 4, from += 4) {
+        const uint32_t a = sm_load32(from);
+        sm_widen4(to + i, a);
+        sm_widen4(other + i, a);
+      }
+#endif
       to += 16;
       other += 16;
       SM_HOLD(left);
@@ -44,6 +63,9 @@ static SM_PART void sm_widen_line(uint32_t *to, const int8_t *from, int32_t c, i
     other += gap;
   }
 }
+#if SM_HAS_DSP
+#undef SM_TWICE
+#endif
 
 /* The same of padding: `word` has it in both lanes. */
 static SM_PART void sm_pad_line(uint32_t *to, uint32_t word, int32_t c, int32_t strips,

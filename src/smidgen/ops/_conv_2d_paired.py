@@ -218,13 +218,13 @@ def _probes() -> Iterator[Sample]:
 
 def _probes_1x1() -> Iterator[Sample]:
     for point in (-128, 0):
-        for size, x_c, out_c in ((25, 8, 16), (12, 32, 64), (7, 64, 64), (5, 128, 16)):
+        for size, x_c, out_c in ((25, 8, 16), (12, 32, 64), (7, 64, 64), (5, 128, 16), (16, 12, 8)):
             yield probe((size, size, x_c), (out_c, 1, 1), point=point)
 
 
 def _probes_strips() -> Iterator[Sample]:
     for point in (-128, 0):
-        for size, x_c, out_c in ((20, 16, 16), (16, 32, 32), (8, 64, 64), (9, 8, 12)):
+        for size, x_c, out_c in ((20, 16, 16), (16, 32, 32), (8, 64, 64), (9, 8, 12), (13, 48, 8)):
             yield probe((size, size, x_c), (out_c, 3, 3), point=point)
 
 

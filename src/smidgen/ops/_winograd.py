@@ -129,7 +129,13 @@ def _work(site: Site) -> Mapping[str, float]:
 
 def _probes() -> Iterator[Sample]:
     for point in (-128, 0):
-        for size, in_c, out_c in ((20, 16, 16), (16, 32, 32), (8, 64, 64), (11, 48, 12)):
+        for size, in_c, out_c in (
+            (20, 16, 16),
+            (16, 32, 32),
+            (8, 64, 64),
+            (11, 48, 12),
+            (24, 32, 8),
+        ):
             yield _conv_2d_paired.probe((size, size, in_c), (out_c, 3, 3), point=point)
 
 
