@@ -48,7 +48,7 @@ class Costs:
         return sum(measured[what] * times for what, times in work.items())
 
     def code(self, kernels: Iterable[Kernel]) -> int:
-        """Estimated bytes of code of a program that calls these kernels; what they share counts twice."""
+        """Bytes of code of a program that calls these kernels: at most, for they share parts."""
         symbols = {kernel.symbol for kernel in kernels if not kernel.alias}
         sizes = [self.table.get(s, {}).get(CODE, UNKNOWN_CODE) for s in symbols]
         return int(sum(sizes) + self.table.get(RUNTIME, {}).get(CODE, 0))
