@@ -12,7 +12,7 @@ from smidgen.interpreter import random_inputs
 from smidgen.verify.runtimes import RuntimePool
 
 BOARD = "nucleo-l4r5zi"
-SAMPLES = 200
+SAMPLES = 100
 RECIPES: dict[str, str | Recipe] = {
     "int8": "int8",
     "int4": "int4",

@@ -229,7 +229,7 @@ class _Growth:
         else:
             (result,) = op.float_ref(*arrays)
         names = [
-            self.builder.constant(o.data, name="c", quant=o.type.quant)
+            self.builder.constant(o.data, name="c", quant=o.type.quant, dtype=o.type.dtype)
             if isinstance(o, Operand) and o.data is not None
             else o
             for o in operands
@@ -265,7 +265,7 @@ class _Growth:
         return self.node(get_op("QUANTIZE")(), [other], want)
 
     def weighted(self, op: Op, x: str, shape: tuple[int, ...]) -> str | None:
-        """A node with random weights of `shape` and, mostly, a bias."""
+        """A node with random weights of `shape`, int4 now and then, and mostly a bias."""
         x_type = self.builder.type(x)
         probe = TensorType(shape, self.dtype)
         axis = op.quant_rule(x_type, probe, None).weight_axis
@@ -280,15 +280,17 @@ class _Growth:
             ]
             return self.node(op, [x, *operands[: 1 + bias]])
         assert x_type.quant is not None
+        dtype, limit = ("int4", 7) if self.one_in(4) else ("int8", 127)
+        per_channel = op.quant_rule(x_type, TensorType(shape, dtype), None).weight_axis is not None
         rest = tuple(i for i in range(w.ndim) if i != axis)
         most = np.maximum(np.abs(w).max(axis=rest), 1e-3)
-        if self.one_in(4):
-            quant = QuantParams.per_tensor(float(most.max()) / 127)
+        if self.one_in(4) or not per_channel:
+            quant = QuantParams.per_tensor(float(most.max()) / limit)
         else:
-            quant = QuantParams.per_channel(most / 127, axis)
+            quant = QuantParams.per_channel(most / limit, axis)
         one = [-1 if i == axis else 1 for i in range(w.ndim)]
         scales = np.broadcast_to(np.array(quant.scales, np.float32), channels)
-        data = np.clip(np.round(w / scales.reshape(one)), -127, 127).astype(np.int8)
+        data = np.clip(np.round(w / scales.reshape(one)), -limit, limit).astype(np.int8)
         sums = x_type.quant.scale * np.array(quant.scales)
         b_quant = (
             QuantParams.per_tensor(float(sums[0]))
@@ -296,7 +298,7 @@ class _Growth:
             else QuantParams.per_channel(sums, 0)
         )
         b_data = np.round(b / np.broadcast_to(sums, channels)).astype(np.int32)
-        weights = Operand(TensorType(shape, "int8", quant), data)
+        weights = Operand(TensorType(shape, dtype, quant), data)
         biases = [Operand(TensorType((channels,), "int32", b_quant), b_data)]
         return self.node(op, [x, weights, *biases[: int(bias)]])
 

@@ -16,6 +16,7 @@ from tests.host_batch import HostBatch
 from tests.kernels import test_depthwise_dsp as depthwise
 from tests.kernels.conv_layers import extremes, kernels, layer, random_layer
 from tests.kernels.test_conv_dsp import CASES
+from tests.ops import test_near_ties as near_ties
 
 pytestmark = pytest.mark.toolchain
 
@@ -90,6 +91,18 @@ def test_what_twenty_bits_cannot_hold_goes_to_the_portable_kernel() -> None:
     symbols = [kernels(graph) == {"sm_conv_2d_int4_paired"} for graph in graphs]
     assert symbols == [True, False, True]
     check(graphs, rng)
+
+
+@pytest.mark.parametrize("name", ["CONV_2D", "FULLY_CONNECTED"])
+def test_near_ties(name: str) -> None:
+    scales = np.random.default_rng(14).uniform(0.002, 0.004, 2250).astype(np.float32)
+    graph, _ = near_ties.weighted(
+        name, 50 * scales, 3 if name == "DEPTHWISE_CONV_2D" else 0, "int4"
+    )
+    assert not kernels(graph) & {"sm_conv_2d_int4", "sm_depthwise_conv_2d_int4"}
+    x = np.arange(-128, 128, dtype=np.int8).reshape(-1, *graph.input_types[0].shape[1:])
+    got = HostBatch([graph], features=["dsp"]).run(0, x)[0]
+    np.testing.assert_array_equal(got, interpret(graph, x)[0])
 
 
 @pytest.mark.emulator

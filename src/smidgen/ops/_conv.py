@@ -274,7 +274,7 @@ def int8_params(site: Site) -> dict[str, Param]:
     low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
     bias = site.constants[2] if len(site.constants) > 2 else None
     weights = site.constant(1)
-    if site.input(1).dtype == "int4":
+    if site.input(1).dtype == "int4" and not _spread(site):
         weights = pack_int4(weights).view(np.int8)
     return {
         "input_offset": -site.quant(0).zero_point,
@@ -298,9 +298,14 @@ def float_params(site: Site) -> dict[str, Param]:
 
 def int8_guard(site: Site) -> str | None:
     """Why the portable int8 kernels cannot compute this site, or None."""
-    wanted = ("int8", "int8", "int8")
+    wanted = ("int8", "int4" if _spread(site) else "int8", "int8")
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
     return _guard(site, wanted, got, "int32")
+
+
+def _spread(site: Site) -> bool:
+    """Whether int4 weights are compiled as int8 ones: the host has memory, and no time to lose."""
+    return site.input(1).dtype == "int4" and "host" in site.features
 
 
 def int4_guard(site: Site) -> str | None:
