@@ -9,17 +9,19 @@ from benchmarks._tasks import TASKS, Task, ad_unseen
 from smidgen import Graph, Recipe, Rule, compile, evaluate, quantize, shrink, write_tflite
 from smidgen.backends.c.host import HostModel
 from smidgen.interpreter import random_inputs
+from smidgen.transforms.quantize import PRESETS
 from smidgen.verify.runtimes import RuntimePool
 
 BOARD = "nucleo-l4r5zi"
 SAMPLES = 100
-RECIPES: dict[str, str | Recipe] = {
-    "int8": "int8",
-    "int4": "int4",
-    "int4, rounded to the nearest": Recipe(
-        (Rule(weight_dtype="int4"), Rule(scope="<first>"), Rule(scope="<last>")), fit_weights=False
-    ),
-    "int4, first and last too": Recipe((Rule(weight_dtype="int4"),)),
+NEAREST = dataclasses.replace(PRESETS["int4"], fit_weights=False)
+EVERYWHERE = Recipe((Rule(weight_dtype="int4"),))
+RECIPES: dict[str, dict[str, str | Recipe]] = {
+    "IC": {"int8": "int8", "int4": "int4", "int4, each weight to the nearest": NEAREST},
+    "KWS": {"int8": "int8", "int4": "int4"},
+    "VWW": {"int8": "int8", "int4": "int4"},
+    # Its first and last layer hold most of its weights.
+    "AD": {"int8": "int8", "int4": "int4", "int4, first and last too": EVERYWHERE},
 }
 
 
@@ -66,7 +68,7 @@ def tasks() -> list[Task]:
 def main() -> None:
     rows = []
     for task in tasks():
-        for name, recipe in RECIPES.items():
+        for name, recipe in RECIPES[task.name].items():
             rows.append(row(task, name, recipe))
             print(rows[-1], flush=True)
     judged = "; ".join(f"{t.name}: {t.judged_on}" for t in tasks())
