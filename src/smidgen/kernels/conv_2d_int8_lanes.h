@@ -28,6 +28,7 @@ typedef struct {
   const int32_t *bias;
   const int8_t *shifts;
   const uint8_t *weights;
+  const uint32_t *packed; /* int4 weights instead (see conv_2d_int4_lanes.h), or NULL */
 } sm_conv_2d_int8_lanes_params;
 
 /* Where the windows of four pixels begin. */
@@ -68,11 +69,13 @@ static SM_PART void sm_conv_2d_int8_lanes_fill(const sm_conv_2d_int8_lanes_param
   none->three = 0u - 128u * values.sums.three;
 }
 
-/* scratch, aligned to 4: 12 * depth + in_c bytes. Four pixels are read fully before any of them is
- * written, otherwise in order: `output` may lie over `input` as far as this allows (see
- * block_lead). */
-SM_KERNEL void sm_conv_2d_int8_lanes(const sm_conv_2d_int8_lanes_params *p, const int8_t *input,
-                                     int8_t *output, void *scratch) {
+/* Makes the outputs of four pixels; the second operand is the scratch behind words and padding. */
+typedef void (*sm_conv_2d_lanes_channels)(sm_lanes_run *run, uint32_t *behind);
+
+/* All pixels. */
+static SM_PART void sm_conv_2d_lanes(const sm_conv_2d_int8_lanes_params *p, const int8_t *input,
+                                     int8_t *output, void *scratch,
+                                     sm_conv_2d_lanes_channels channels) {
   uint32_t *const words = scratch;
   memset(words + 3 * p->depth, p->padding, (size_t)p->in_c);
   int32_t ox = 0;
@@ -95,7 +98,7 @@ SM_KERNEL void sm_conv_2d_int8_lanes(const sm_conv_2d_int8_lanes_params *p, cons
     sm_lanes_run run;
     sm_conv_2d_int8_lanes_fill(p, input, &at, words, &run.none);
     run.x = words;
-    run.weights = p->weights;
+    run.weights = p->packed ? (const void *)p->packed : p->weights;
     run.n = p->depth;
     run.lines = (const sm_line *)(const void *)p->lines;
     run.shift = p->shift;
@@ -110,8 +113,21 @@ SM_KERNEL void sm_conv_2d_int8_lanes(const sm_conv_2d_int8_lanes_params *p, cons
     run.exact.shifts = p->shifts;
     run.exact.offset = p->output_offset;
     output += run.pixels * p->out_c;
-    sm_lanes_channels(&run);
+    channels(&run, words + 3 * p->depth + (p->in_c + 3) / 4);
   }
+}
+
+static inline void sm_conv_2d_int8_lanes_channels(sm_lanes_run *run, uint32_t *behind) {
+  (void)behind;
+  sm_lanes_channels(run);
+}
+
+/* scratch, aligned to 4: 12 * depth + in_c bytes. Four pixels are read fully before any of them is
+ * written, otherwise in order: `output` may lie over `input` as far as this allows (see
+ * block_lead). */
+SM_KERNEL void sm_conv_2d_int8_lanes(const sm_conv_2d_int8_lanes_params *p, const int8_t *input,
+                                     int8_t *output, void *scratch) {
+  sm_conv_2d_lanes(p, input, output, scratch, sm_conv_2d_int8_lanes_channels);
 }
 
 #endif

@@ -24,7 +24,8 @@ def refusal(site: Site) -> str | None:
     """Why the kernels on lanes cannot compute this site, whatever its window, or None."""
     if "host" in site.features:
         return "the host computes many values at a time"
-    reason = _conv.int8_guard(site)
+    int4 = site.input(1).dtype == "int4"
+    reason = _conv.int4_guard(site) if int4 else _conv.int8_guard(site)
     if reason is not None:
         return reason
     channels = Channels.of(site)
@@ -33,6 +34,11 @@ def refusal(site: Site) -> str | None:
     if (np.abs(channels.bounds()) >= 1 << 31).any():
         return "a channel's sums leave 32 bits"
     return None
+
+
+def int8_refusal(site: Site) -> str | None:
+    """`refusal`, and of int4 weights, which only convolutions unpack."""
+    return _conv.int8_guard(site) or refusal(site)
 
 
 @dataclass(frozen=True)
@@ -83,7 +89,7 @@ class _Outputs:
 
 
 def conv_guard(site: Site) -> str | None:
-    """Why the convolution on lanes cannot compute this site, or None."""
+    """Why the convolutions on lanes, int8 or int4, cannot compute this site, or None."""
     if site.input(0).shape[3] != site.input(1).shape[3]:
         return "the convolution is grouped"
     return refusal(site)
@@ -95,6 +101,7 @@ def conv_params(site: Site) -> Mapping[str, Param]:
     assert isinstance(op, _conv.Convolution)
     window = op.window(w.shape).on(site).params(x, site.output)
     _, out_h, out_w, out_c = site.output.shape
+    weights = Channels.of(site).weights
     return {
         **{key: window[key] for key in ("in_h", "in_w", "in_c", "out_w")},
         "pixels": out_h * out_w,
@@ -107,8 +114,20 @@ def conv_params(site: Site) -> Mapping[str, Param]:
         "out_c": out_c,
         "padding": site.quant(0).zero_point,
         **_Outputs.of(site).params(),
-        "weights": bytes_from_zero(Channels.of(site).weights),
+        "weights": None if w.dtype == "int4" else bytes_from_zero(weights),
+        "packed": _packed(weights) if w.dtype == "int4" else None,
     }
+
+
+def _packed(weights: Array) -> Array:
+    """int4 weights (channels, depth) as `sm_conv_2d_int4_lanes` reads them, uint32 words."""
+    parts = []
+    for i in range(0, len(weights), 2):
+        two = weights[i : i + 2].reshape(-1) + 8
+        eights = np.pad(two, (0, -len(two) % 8)).reshape(-1, 2, 4)
+        bytes = eights[:, 0] | eights[:, 1] << 4
+        parts.append((bytes << np.array([0, 8, 16, 24])).sum(1))
+    return np.concatenate(parts).astype(np.uint32)
 
 
 def bytes_from_zero(weights: Array) -> Array:
@@ -123,7 +142,10 @@ def _depth(site: Site) -> int:
 
 def conv_scratch(site: Site) -> int:
     """Bytes of scratch of the convolution on lanes."""
-    return 12 * _depth(site) + site.input(0).shape[3]
+    depth, in_c = _depth(site), site.input(0).shape[3]
+    if site.input(1).dtype == "int4":
+        return 12 * depth + -(-in_c // 4) * 4 + -(-depth // 4) * 8
+    return 12 * depth + in_c
 
 
 def conv_overlap(site: Site) -> Mapping[int, int]:
@@ -139,7 +161,7 @@ def depthwise_guard(site: Site) -> str | None:
     assert isinstance(op, _conv.Convolution)
     if op.dilation_w_factor > 1 and site.input(1).shape[2] > 1:
         return "the window's rows are dilated"
-    return refusal(site)
+    return int8_refusal(site)
 
 
 def in_place_guard(site: Site) -> str | None:

@@ -98,7 +98,7 @@ class Conv2D(_conv.Convolution):
         Kernel(
             "sm_conv_2d_int8_lanes",
             "conv_2d_int8_lanes.h",
-            guard=_lanes.conv_guard,
+            guard=lambda site: _conv.int8_guard(site) or _lanes.conv_guard(site),
             params=_lanes.conv_params,
             arguments=(0,),
             scratch=_lanes.conv_scratch,
@@ -113,6 +113,16 @@ class Conv2D(_conv.Convolution):
             overlap=_conv.window_overlap,
         ),
         _conv_2d_paired.INT4_KERNEL,
+        Kernel(
+            "sm_conv_2d_int4_lanes",
+            "conv_2d_int4_lanes.h",
+            guard=lambda site: _conv.int4_guard(site) or _lanes.conv_guard(site),
+            params=_lanes.conv_params,
+            arguments=(0,),
+            struct="sm_conv_2d_int8_lanes_params",
+            scratch=_lanes.conv_scratch,
+            overlap=_lanes.conv_overlap,
+        ),
         Kernel(
             "sm_conv_2d_int4",
             "conv_2d_int4.h",

@@ -149,7 +149,7 @@ class FullyConnected(_conv.Weighted):
         Kernel(
             "sm_fully_connected_int8_lanes",
             "fully_connected_int8_lanes.h",
-            guard=_lanes.refusal,
+            guard=_lanes.int8_refusal,
             params=_lanes.fully_connected_params,
             arguments=(0,),
         ),

@@ -1,4 +1,4 @@
-"""int4 weights on cores with DSP instructions: on this machine, and on emulated ones."""
+"""int4 weights on cores with DSP instructions and without: on this machine and emulated ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from smidgen import compile
+from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import get_op
@@ -43,8 +44,8 @@ def four_bits(rng: np.random.Generator, graph: Graph, weights: Array | None = No
     return dataclasses.replace(graph, values=values)
 
 
-def check(graphs: list[Graph], rng: np.random.Generator) -> None:
-    batch = HostBatch(graphs, features=["dsp"])
+def check(graphs: list[Graph], rng: np.random.Generator, *features: str) -> None:
+    batch = HostBatch(graphs, features=features)
     for i, graph in enumerate(graphs):
         x = extremes(rng, graph)
         (want,) = interpret(graph, x)
@@ -56,14 +57,14 @@ def test_any_convolution_is_computed_as_the_reference_does(seed: int) -> None:
     rng = np.random.default_rng(seed)
     graphs = [four_bits(rng, random_layer(rng)) for _ in range(40)]
     assert sum(kernels(g) == {"sm_conv_2d_int4_paired"} for g in graphs) > 20
-    check(graphs, rng)
+    check(graphs, rng, "dsp")
 
 
 def test_every_number_of_channels() -> None:
     rng = np.random.default_rng(7)
     graphs = [layer(rng, (3, 3, c), (68 - c, 1, 1), activation="RELU") for c in range(1, 68)]
     graphs += [layer(rng, (4, 5, c), (c, 3, 3)) for c in (*range(1, 14), 31, 32, 33)]
-    check([four_bits(rng, graph) for graph in graphs], rng)
+    check([four_bits(rng, graph) for graph in graphs], rng, "dsp")
 
 
 def test_a_stream_takes_half_a_byte_for_each_weight() -> None:
@@ -90,7 +91,7 @@ def test_what_twenty_bits_cannot_hold_goes_to_the_portable_kernel() -> None:
     graphs = [four_bits(rng, layer(rng, *shape, spread=0.2), w) for w in (small, large, other)]
     symbols = [kernels(graph) == {"sm_conv_2d_int4_paired"} for graph in graphs]
     assert symbols == [True, False, True]
-    check(graphs, rng)
+    check(graphs, rng, "dsp")
 
 
 @pytest.mark.parametrize("name", ["CONV_2D", "FULLY_CONNECTED"])
@@ -133,7 +134,7 @@ def test_depthwise_layers() -> None:
     graphs += [four_bits(rng, depthwise.layer(rng, (5, 6, c))) for c in range(1, 20)]
     portable = [kernels(g) == {"sm_depthwise_conv_2d_int4"} for g in graphs]
     assert sum(portable) < 20
-    check(graphs, rng)
+    check(graphs, rng, "dsp")
 
 
 @pytest.mark.emulator
@@ -191,7 +192,7 @@ def test_fully_connected_layers() -> None:
     rng = np.random.default_rng(12)
     graphs = dense_layers(rng)
     assert all(kernels(graph) == {"sm_fully_connected_int4_dsp"} for graph in graphs)
-    check(graphs, rng)
+    check(graphs, rng, "dsp")
 
 
 @pytest.mark.emulator
@@ -202,3 +203,24 @@ def test_fully_connected_layers_on_emulated_cores(optimize: str) -> None:
     x = extremes(rng, graph)
     run = compile(graph, "nucleo-l4r5zi", optimize=optimize).run(x)
     np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])
+
+
+def test_convolutions_without_simd() -> None:
+    rng = np.random.default_rng(15)
+    graphs = [four_bits(rng, random_layer(rng)) for _ in range(30)]
+    graphs += [four_bits(rng, layer(rng, (3, 3, c), (c, 1, 1))) for c in range(1, 18)]
+    symbols = [select_kernels(graph)[0].kernel.symbol for graph in graphs]
+    assert symbols.count("sm_conv_2d_int4_lanes") > 35
+    check(graphs, rng)
+
+
+@pytest.mark.emulator
+@pytest.mark.parametrize("board", ["nucleo-g071rb", "esp32-c3-devkitm-1"])
+@pytest.mark.parametrize("points", [(-128, -128), (-3, 7)])
+def test_convolutions_on_emulated_cores_without_simd(board: str, points: tuple[int, int]) -> None:
+    rng = np.random.default_rng(16)
+    graph = four_bits(rng, layer(rng, (5, 6, 7), (9, 3, 3), points=points))
+    x = extremes(rng, graph)
+    firmware = compile(graph, board)
+    assert [c.kernel.symbol for c in firmware.arena.calls] == ["sm_conv_2d_int4_lanes"]
+    np.testing.assert_array_equal(firmware.run(x).outputs[0], interpret(graph, x)[0])
