@@ -107,7 +107,8 @@ def _steps(site: Site) -> int:
 
 def _pairs(site: Site) -> int:
     """Pairs of pixels at a time: more save time, and take little memory where pixels are small."""
-    return max(1, min(_MAX_PIXELS // 2, _COLUMN_BYTES // (8 * _steps(site))))
+    most = 1 if site.lean else _MAX_PIXELS // 2
+    return max(1, min(most, _COLUMN_BYTES // (8 * _steps(site))))
 
 
 def _strip_bytes(site: Site) -> int:
@@ -117,7 +118,7 @@ def _strip_bytes(site: Site) -> int:
 
 def _strip_pairs(site: Site) -> int:
     """Two to four: the first strips of a block are not shared with the one before."""
-    most = -(-site.output.shape[2] // 2)
+    most = 1 if site.lean else -(-site.output.shape[2] // 2)
     return max(1, min(most, 4 if _strip_bytes(site) <= 192 else 2))
 
 

@@ -16,6 +16,7 @@ Array = np.ndarray[Any, Any]
 _MAX_TAPS = 127  # their numbers are bytes
 _BAND = 6  # lines of outputs at a time at most
 _CHUNK_BYTES = 1440  # of a tile and its outputs: more takes memory, less takes time
+_LEAN_CHUNK_BYTES = 700
 
 
 @dataclass(frozen=True)
@@ -152,7 +153,7 @@ def tiling(site: Site, core: Core) -> Tiling:
     for chunks in range(1, pairs + 1):
         chunk = 2 * -(-pairs // chunks)
         found = Tiling(across, along, swap, band, chunk, rows, out_rows)
-        if found.scratch <= _CHUNK_BYTES:
+        if found.scratch <= (_LEAN_CHUNK_BYTES if site.lean else _CHUNK_BYTES):
             break
     return found
 

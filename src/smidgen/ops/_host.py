@@ -77,7 +77,7 @@ def conv_params(site: Site) -> Mapping[str, Param]:
     """The fields of `sm_conv_2d_int8_host_params`."""
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, _conv.Convolution)
-    window = op.window(w.shape).params(x, site.output)
+    window = op.window(w.shape).on(site).params(x, site.output)
     _, out_h, out_w, out_c = site.output.shape
     channels = Channels.of(site)
     pairs = _pairs(site)
@@ -116,7 +116,7 @@ def depthwise_params(site: Site) -> Mapping[str, Param]:
     zero_point = site.quant(0).zero_point
     blocks = _filled(channels.weights).reshape(-1, _CHANNELS, w.shape[1] * w.shape[2])
     return {
-        **op.window(w.shape).params(x, site.output),
+        **op.window(w.shape).on(site).params(x, site.output),
         "input_offset": -zero_point,
         # Padding adds nothing here, so that the zero point stays with the values.
         **_outputs(site, channels.bias + zero_point * channels.weights.sum(1)),

@@ -34,6 +34,7 @@ class Site:
         optimize: what to prefer, "speed", "balanced" or "flash".
         pad_top: rows of padding above the images, where they are some rows of larger ones and the
             operator's own padding does not tell (see `Window.on`).
+        lean: take less scratch than is good for speed, where the kernel can.
     """
 
     op: Op
@@ -44,6 +45,7 @@ class Site:
     rounding: str = "double"
     optimize: str = "balanced"
     pad_top: int | None = None
+    lean: bool = False
 
     def input(self, i: int) -> TensorType:
         """Type of operand `i`, which must be present."""

@@ -72,7 +72,12 @@ def steps(features: tuple[str, ...]) -> list[tuple[Graph, Step]]:
                 continue
             if not features or step.kernel is not select_kernels(sample.graph())[0].kernel:
                 found.append((sample.graph(), step))
-    return found
+    return found + [(graph, step.lean()) for graph, step in found if has_lean(step)]
+
+
+def has_lean(step: Step) -> bool:
+    """Whether the kernel can do with less scratch."""
+    return step.lean().scratch_bytes < step.scratch_bytes
 
 
 def laid(graph: Graph, step: Step, operand: int, above: int) -> Planned:

@@ -272,6 +272,20 @@ def test_real_models_are_small(file: str, most: int, shared: Path) -> None:
     replay.check(0, seed=0, rows=1)
 
 
+@pytest.mark.e2e
+@pytest.mark.emulator
+def test_kernels_take_less_scratch_to_fit(shared: Path) -> None:
+    graph = load(shared / "models" / "mlperf_tiny" / "kws_ref_model_int8.tflite")
+    small = compile(graph, ram=9_200)
+    assert small.ram_bytes <= 9_200
+    assert any(step.site.lean for step in small.arena.steps)
+    replay = Replay([Planned(graph, small.arena)])
+    replay.check(0, seed=0)
+    x = np.random.default_rng(1).integers(-128, 128, (1, *graph.input_types[0].shape[1:]))
+    run = small.run(x.astype(np.int8))
+    np.testing.assert_array_equal(run.outputs[0], interpret(graph, x.astype(np.int8))[0])
+
+
 @pytest.mark.emulator
 def test_a_budget_is_met_on_the_chip() -> None:
     graph = network(60)

@@ -7,7 +7,8 @@ down from what plain steps need until it cannot be met, or costs too much; what 
 these ways take is then planned in earnest.
 
 A stream costs time, as each call of a kernel has some overhead and rows must be moved; nothing is
-computed twice. Costs here are *estimated* cycles, measured on a Cortex-M4.
+computed twice. A step on whole tensors can save memory, too, if its kernel does with less scratch
+than is good for speed. Costs here are *estimated* cycles, measured on a Cortex-M4.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ FREE = 0.03  # of an inference's estimated cycles: a smaller arena may cost as m
 
 _CYCLES_PER_MAC = 1.0
 _CYCLES_PER_BYTE = 25  # of outputs
+_LEAN_COST = 0.125  # of a step's cycles, if its kernel takes less scratch
 _LONGEST = 16  # steps in a stream
+_TRIED = 4  # ways that are planned, of those that cost little enough
 _MOST_STREAMS = 400  # that are tried in one search
 _ROWS = (8, 6, 4, 3, 2, 1)  # rows of a band that are tried
 _FINER = 0.99  # how the limit goes down
@@ -65,40 +68,63 @@ def choose_streams(
     best = plan_arena(graph, steps)
     if ram is None and not free:
         return best
-    most = float("inf") if ram is not None else free * estimated_cycles(graph, steps)
-    affordable = None
+    affordable: list[Choice] = []
     for choice in choices(graph, steps):
-        if choice.cost > most or (ram is not None and best.bytes <= ram):
+        if ram is None and choice.cost > free * estimated_cycles(steps):
             break
-        affordable = choice
-        if ram is not None and choice.cost:
-            best = _refined(graph, choice.calls, best, most)
-    if ram is None and affordable is not None:
-        best = _refined(graph, affordable.calls, best, most)
+        affordable.append(choice)
+        if ram is not None:
+            best = min(best, _refined(graph, choice.calls, None, ram), key=_bytes)
+            if best.bytes <= ram:
+                break
+    if ram is None:  # what is needed least is not always what is planned best
+        most = free * estimated_cycles(steps)
+        tried = [_refined(graph, choice.calls, most, 0) for choice in affordable[-_TRIED:]]
+        best = min(best, *tried, key=_bytes)
     return best
 
 
-def _refined(graph: Graph, calls: Sequence[Call], known: Arena, most: float) -> Arena:
-    """The smaller of a known arena and that for these calls, some steps of it run by rows alone.
+def _bytes(arena: Arena) -> int:
+    return arena.bytes
+
+
+def _cost(call: Call) -> float:
+    if isinstance(call, Stream):
+        return call.cost
+    return _LEAN_COST * _step_cycles(call) if call.site.lean else 0.0
+
+
+def _refined(graph: Graph, calls: Sequence[Call], most: float | None, enough: int) -> Arena:
+    """The arena for these calls, with some steps among them run by rows alone.
 
     A kernel with a long lead pushes its output far below its input, and so the input far up. By
     rows the lead is shorter. How much that helps is known once the whole is planned.
+
+    Args:
+        graph: the graph.
+        calls: what runs.
+        most: estimated cycles that all that is done for memory may cost; None for any number.
+        enough: bytes that need not be gone below.
     """
-    found = plan_arena(graph, calls)
-    cost = sum(call.cost for call in calls if isinstance(call, Stream))
+    best = plan_arena(graph, calls)
     for i, call in enumerate(calls):
         if isinstance(call, Stream) or by_rows(call) is None or not any(call.leads.values()):
             continue
-        if 2 * sum(graph.type(n).bytes for n in (*call.outputs, *call.leads)) < found.bytes:
+        if 2 * sum(graph.type(n).bytes for n in (*call.outputs, *call.leads)) < best.bytes:
             continue
+        kept: Sequence[Call] = calls
         for rows in _ROWS:
             made = stream(graph, [call], rows)
-            if made is None or cost + made.cost > most:
+            if made is None or best.bytes <= enough:
                 break
-            other = plan_arena(graph, [*calls[:i], made, *calls[i + 1 :]])
-            if other.bytes < found.bytes:
-                found = other
-    return found if found.bytes < known.bytes else known
+            changed = [*calls[:i], made, *calls[i + 1 :]]
+            if most is not None and sum(map(_cost, changed)) > most:
+                break
+            other = plan_arena(graph, changed)
+            if other.bytes < best.bytes:
+                best, kept = other, changed
+        calls = kept
+    return best
 
 
 def choices(graph: Graph, steps: Sequence[Step]) -> Iterator[Choice]:
@@ -121,16 +147,16 @@ def choices(graph: Graph, steps: Sequence[Step]) -> Iterator[Choice]:
         limit = int(choice.need * _FINER)
 
 
-def estimated_cycles(graph: Graph, steps: Sequence[Step]) -> float:
+def estimated_cycles(steps: Sequence[Step]) -> float:
     """Estimated cycles of an inference, roughly, to compare costs with."""
-    total = 0.0
-    for step in steps:
-        op = step.node.op
-        assert isinstance(op, Op)
-        macs = op.macs(*step.site.inputs)
-        written = 0 if step.kernel.alias else step.site.output.bytes
-        total += _CYCLES_PER_MAC * macs + _CYCLES_PER_BYTE * written
-    return total
+    return sum(map(_step_cycles, steps))
+
+
+def _step_cycles(step: Step) -> float:
+    op = step.node.op
+    assert isinstance(op, Op)
+    written = 0 if step.kernel.alias else step.site.output.bytes
+    return _CYCLES_PER_MAC * op.macs(*step.site.inputs) + _CYCLES_PER_BYTE * written
 
 
 class _Search:
@@ -172,7 +198,7 @@ class _Search:
                 continue
             for end, call, need in self._calls(first, limit):
                 before = best[first]
-                cost = before.cost + (call.cost if isinstance(call, Stream) else 0.0)
+                cost = before.cost + _cost(call)
                 if end not in best or cost < best[end].cost:
                     best[end] = Choice((*before.calls, call), max(before.need, need), cost)
         return best.get(len(self.steps))
@@ -184,6 +210,8 @@ class _Search:
         """
         if self.plain[first] <= limit:
             yield first + 1, self.steps[first], self.plain[first]
+        elif (need := self._need(first, first + 1, lean := self.steps[first].lean())) <= limit:
+            yield first + 1, lean, need
         for end in self._ends(first):
             if max(self.plain[first:end]) <= limit:
                 continue

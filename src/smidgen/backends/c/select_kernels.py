@@ -29,6 +29,10 @@ class Step:
     site: Site
     kernel: Kernel
 
+    def lean(self) -> Step:
+        """The same with as little scratch as the kernel can do with."""
+        return replace(self, site=replace(self.site, lean=True))
+
     @property
     def steps(self) -> tuple[Step, ...]:
         """Itself: see `Call`."""
