@@ -23,7 +23,7 @@
  * then addend and multiplier of each channel; then, if exact, a word of their shifts less one. If
  * channels are left over, they are the last ones of their four (the first ones of all where there
  * are no four).
- * taps: two taps for each word of weights that the core reads, -1 for none.
+ * taps: two taps for each word of weights that the core reads, -128 for none.
  *
  * Sums become outputs as in gemm_int8_paired.h, but here weights are multiplied by 256 (by 2 if
  * exact) to begin with: ((sum + addend) * multiplier) >> 44 for one. */

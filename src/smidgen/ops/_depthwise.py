@@ -253,7 +253,8 @@ def params(site: Site, core: Core) -> Mapping[str, Param]:
         if nibbles
         else across.kernel * along.kernel,
         "words": len(taps),
-        "taps": np.array(taps, np.int8),
+        # None is read as tap 0, and masked.
+        "taps": np.where(np.array(taps) < 0, -128, taps).astype(np.int8),
         "stream": _stream(weights.reshape(len(weights), -1), factors, shifts, nibbles),
     }
 

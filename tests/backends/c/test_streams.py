@@ -258,11 +258,11 @@ def test_memory_is_saved_only_as_far_as_asked() -> None:
 
 
 # Bytes of the arena by default, of shrunk models; what they take if no layer runs by rows is
-# 34,020, 39,584 and 9,456.
+# 35,408, 39,904 and 9,456.
 @pytest.mark.e2e
 @pytest.mark.parametrize(
     ("file", "most"),
-    [("pretrainedResnet_quant", 18_400), ("vww_96_int8", 29_400), ("kws_ref_model_int8", 9_456)],
+    [("pretrainedResnet_quant", 19_600), ("vww_96_int8", 29_400), ("kws_ref_model_int8", 9_456)],
 )
 def test_real_models_are_small(file: str, most: int, shared: Path) -> None:
     graph, _ = shrink(load(shared / "models" / "mlperf_tiny" / f"{file}.tflite"))
