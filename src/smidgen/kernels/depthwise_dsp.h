@@ -50,8 +50,8 @@ typedef struct {
 /* Some channels of a tile. */
 typedef struct {
   const uint32_t *tile; /* of the first of them */
-  int8_t *out; /* a byte for each: line i, pair j, 0 or 1 is number (j * out_rows + i) * 8 +
-                  0 or 4 */
+  int8_t
+      *out; /* of the first of them: line i of pair j has bytes (j * out_rows + i) * 8 and 4 on */
   const uint32_t *weights;        /* words, four apart */
   const int32_t *factors;         /* addend and multiplier of each */
   int32_t channels, lines, pairs; /* at least 1 */
@@ -61,9 +61,10 @@ typedef struct {
 
 typedef void (*sm_depthwise_core)(const sm_depthwise_call *call, const sm_depthwise_dsp_params *p);
 
-/* Four weights, a byte each, of a tap. */
+/* Four weights, a byte each, of a tap; of any for none, which is negative. */
 static inline uint32_t sm_depthwise_tap(const sm_depthwise_dsp_params *p, const int32_t *stream,
                                         int32_t tap) {
+  tap &= ~(tap >> 31);
   if (!p->nibbles) {
     return (uint32_t)stream[tap];
   }
@@ -80,8 +81,8 @@ static SM_PART void sm_depthwise_weights(const sm_depthwise_dsp_params *p, const
   const uint32_t high_bytes = 0xff00ff00u;
   const int8_t *tap = p->taps;
   for (int32_t i = p->words; i > 0; --i, to += 4, tap += 2) {
-    const uint32_t a = sm_depthwise_tap(p, stream, tap[0] & 127);
-    const uint32_t b = sm_depthwise_tap(p, stream, tap[1] & 127);
+    const uint32_t a = sm_depthwise_tap(p, stream, tap[0]);
+    const uint32_t b = sm_depthwise_tap(p, stream, tap[1]);
     const uint32_t low = sm_pkhbt_lsl16(a, b), high = sm_pkhtb_asr16(b, a);
     to[0] = low << 8 & high_bytes;
     to[1] = low & high_bytes;
@@ -207,7 +208,7 @@ static SM_PART void sm_depthwise_rest(const sm_depthwise_dsp_params *p, const in
   }
 }
 
-/* scratch, aligned to 4: 4 * words of weights, then the tile, then 4 * band * chunk bytes.
+/* scratch, aligned to 4: 4 * words of weights, then the tile, then 4 * out_rows * chunk bytes.
  *
  * A band is read fully before the next is begun, and one that is read no more is not needed:
  * `output` may lie over `input` as far as bands allow. If there is but one band and the output has
