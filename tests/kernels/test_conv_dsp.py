@@ -206,6 +206,17 @@ def test_on_emulated_cores(case: str, board: str, toolchain: str) -> None:
 
 
 @pytest.mark.emulator
+@pytest.mark.parametrize("optimize", ["flash", "speed"])
+@pytest.mark.parametrize("case", CASES)
+def test_however_far_loops_are_unrolled(case: str, optimize: str) -> None:
+    rng = np.random.default_rng(4)
+    graph = layer(rng, **CASES[case])
+    x = extremes(rng, graph)
+    run = compile(graph, "nucleo-l4r5zi", optimize=optimize).run(x)
+    np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])
+
+
+@pytest.mark.emulator
 @pytest.mark.oracle
 @pytest.mark.slow
 @pytest.mark.parametrize(

@@ -119,14 +119,20 @@ static SM_PART void sm_copy_window(const sm_image *image, int32_t y, int32_t x, 
     inside = 0;
     before = columns;
   }
-  for (; rows > 0; --rows, ++y) {
+  const int32_t after = (columns - before - inside) * c;
+  const int8_t *line = image->data + (y * image->w + x + before) * c;
+  before *= c;
+  inside *= c;
+  for (; rows > 0; --rows, ++y, line += image->w * c) {
     if (y < 0 || y >= image->h || inside == 0) {
       to = sm_fill(to, columns * c, image->padding);
       continue;
     }
-    to = sm_fill(to, before * c, image->padding);
-    const int8_t *from = image->data + (y * image->w + x + before) * c;
-    int32_t n = inside * c;
+    if (before > 0) {
+      to = sm_fill(to, before, image->padding);
+    }
+    const int8_t *from = line;
+    int32_t n = inside;
     for (; n >= 16; n -= 16, from += 16, to += 16) {
       const uint32_t a = sm_load32(from), b = sm_load32(from + 4);
       const uint32_t d = sm_load32(from + 8), e = sm_load32(from + 12);
@@ -140,11 +146,17 @@ static SM_PART void sm_copy_window(const sm_image *image, int32_t y, int32_t x, 
       sm_store32(to, sm_load32(from));
       SM_HOLD(n);
     }
-    for (; n > 0; --n) {
-      *to++ = *from++;
-      SM_HOLD(n);
+    if (n & 2) {
+      sm_store16(to, sm_load16(from));
+      from += 2;
+      to += 2;
     }
-    to = sm_fill(to, (columns - before - inside) * c, image->padding);
+    if (n & 1) {
+      *to++ = *from;
+    }
+    if (after > 0) {
+      to = sm_fill(to, after, image->padding);
+    }
   }
 }
 
