@@ -16,6 +16,7 @@ import numpy as np
 from smidgen.backends.c.arena import Arena
 from smidgen.backends.c.choose_streams import FREE, choose_streams
 from smidgen.backends.c.emit import Source, emit
+from smidgen.backends.c.order_steps import order_steps
 from smidgen.backends.c.project import write_project, write_sources
 from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.backends.c.stream import Stream
@@ -389,6 +390,7 @@ def compile(
         flash=part.flash_bytes if budget is None else budget,
         core=part.core,
     )
+    steps = order_steps(prepared, steps)
     asked = parse_bytes(ram) if isinstance(ram, str) else ram
     free = FREE if optimize == "balanced" and asked is None else 0.0
     most = (part.ram_bytes if asked is None else asked) - STACK_BYTES
