@@ -28,21 +28,23 @@
  * Sums become outputs as in gemm_int8_paired.h, but here weights are multiplied by 256 (by 2 if
  * exact) to begin with: ((sum + addend) * multiplier) >> 44 for one. */
 typedef struct {
-  int32_t lines, length; /* of the input */
-  int32_t line_step, step;
-  int32_t out_lines, out_length;
-  int32_t out_line_step, out_step;
-  int32_t channels;
-  int32_t window_lines, line_stride, line_pad;
-  int32_t window_words, stride, pad; /* words of values that a window lies on */
-  int32_t band, rows, out_rows;
-  int32_t chunk, columns, chunk_columns;
-  int32_t padding; /* the input's zero point */
-  int32_t exact, half_point;
-  int32_t clamp, act_min, act_max;
-  int32_t nibbles;   /* weights are int4 */
-  int32_t tap_words; /* words of weights for each four channels */
-  int32_t words;     /* words of two weights for each channel */
+  uint16_t lines, length; /* of the input */
+  uint16_t line_step, step;
+  uint16_t out_lines, out_length;
+  uint16_t out_line_step, out_step;
+  uint16_t channels;
+  uint8_t window_lines, line_stride, line_pad;
+  uint8_t window_words, stride, pad; /* words of values that a window lies on */
+  uint16_t band, rows, out_rows;
+  uint16_t chunk, columns, chunk_columns;
+  int16_t padding; /* the input's zero point */
+  uint8_t exact;
+  int16_t half_point;
+  uint8_t clamp;
+  int8_t act_min, act_max;
+  uint8_t nibbles;   /* weights are int4 */
+  uint8_t tap_words; /* words of weights for each four channels */
+  uint16_t words;    /* words of two weights for each channel */
   const int8_t *taps;
   const int32_t *stream;
 } sm_depthwise_dsp_params;

@@ -1,4 +1,8 @@
-"""DEPTHWISE_CONV_2D for kernels/depthwise_dsp.h: how an image is cut up, and packed weights."""
+"""DEPTHWISE_CONV_2D for kernels/depthwise_dsp.h: how an image is cut up, and packed weights.
+
+Rounding by lines and rounding twice are two kernels. For "flash" all layers share the one that
+rounds twice, which computes any.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,8 @@ from smidgen.ops._kernel import Kernel, Param, Site
 Array = np.ndarray[Any, Any]
 
 _MAX_TAPS = 127  # their numbers are bytes
+_MAX_SIZE, _MAX_STRIDE = 65535, 255  # what fields of sm_depthwise_dsp_params hold
+_FEW_MACS = 50_000  # a kernel of its own takes as much flash as ten small layers
 _BAND = 6  # lines of outputs at a time at most
 _CHUNK_BYTES = 1440  # of a tile and its outputs: more takes memory, less takes time
 _LEAN_CHUNK_BYTES = 700
@@ -179,13 +185,21 @@ def guard(site: Site, core: Core) -> str | None:
         return "the window is dilated"
     if w[1] * w[2] > _MAX_TAPS:
         return f"the window has more than {_MAX_TAPS} taps"
+    sizes = (*x[1:3], x[2] * x[3], site.output.shape[2] * x[3])
+    if max(sizes) > _MAX_SIZE or max(op.stride_h, op.stride_w) > _MAX_STRIDE:
+        return f"a row takes more than {_MAX_SIZE} bytes, or a stride is over {_MAX_STRIDE}"
     if core.window and (w[1:3] != core.window or (op.stride_h, op.stride_w) != core.stride):
         return f"the window is not {core.name}"
     layer = _paired.layer(site)
     refusal = layer.refusal()
-    if refusal is None and core.exact is not None and core.exact == layer.factors()[1]:
+    if refusal is not None or (core.exact is None and site.optimize != "balanced"):
+        return refusal
+    straight = layer.factors(site.optimize != "flash")[1]
+    if core.exact is not None and core.exact == straight:
         return "a line does" if core.exact else "rounding twice takes more than a line"
-    return refusal
+    if not straight and site.optimize == "balanced" and op.macs(*site.inputs) < _FEW_MACS:
+        return "the layer is too small to be worth code that rounds twice"
+    return None
 
 
 def pairs_of_taps(across: Axis, along: Axis) -> list[tuple[int, int]]:
@@ -212,7 +226,7 @@ def params(site: Site, core: Core) -> Mapping[str, Param]:
     across, along = cut.across, cut.along
     taps = core.taps or pairs_of_taps(across, along)
     layer = _paired.layer(site)
-    factors, straight = layer.factors()
+    factors, straight = layer.factors(site.optimize != "flash")
     shifts = None if straight else -layer.shift - 1
     kernel = site.input(1).shape[1:3]
     weights = layer.weights.reshape(-1, *kernel)

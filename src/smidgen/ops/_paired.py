@@ -57,15 +57,15 @@ class Layer:
             return f"a channel's shift is not 1 to {_MAX_SHIFT}"
         return None
 
-    def factors(self) -> tuple[Array, bool]:
+    def factors(self, straight: bool = True) -> tuple[Array, bool]:
         """Addend and multiplier of each channel, int64 (channels, 2), and whether a line's.
 
         A line's addend is for 256 times the accumulator, the other one for twice; both have the
-        bias in them, so that the kernel need only sum products.
+        bias in them, so that the kernel need only sum products. Unless `straight`, no line is
+        looked for.
         """
-        lines = find_lines(
-            self.multiplier, self.shift, self.low, self.high, self.zero_point, self.bounds
-        )
+        found = self.multiplier, self.shift, self.low, self.high, self.zero_point, self.bounds
+        lines = find_lines(*found) if straight else None
         if lines is None:
             return np.stack([2 * self.bias, self.multiplier], 1), False
         return np.stack([lines[0] + 256 * self.bias, lines[1]], 1), True
