@@ -14,17 +14,18 @@
 #include "requantize_dsp.h"
 
 typedef struct {
-  int32_t in_h, in_w, in_c;
-  int32_t out_h, out_w, out_c;
-  int32_t kernel_h, kernel_w;
-  int32_t stride_h, stride_w;
-  int32_t pad_h, pad_w;
-  int32_t steps;
-  int32_t pairs;   /* of pixels at a time */
-  int32_t padding; /* the input's zero point */
-  int32_t exact, half_point;
-  int32_t clamp; /* not 0: outputs are limited to act_min to act_max at last */
-  int32_t act_min, act_max;
+  uint16_t in_h, in_w, in_c;
+  uint16_t out_h, out_w, out_c;
+  uint8_t kernel_h, kernel_w;
+  uint8_t stride_h, stride_w;
+  uint8_t pad_h, pad_w;
+  uint16_t steps;
+  uint8_t pairs; /* of pixels at a time */
+  uint8_t exact;
+  int16_t half_point;
+  int16_t padding; /* the input's zero point */
+  uint8_t clamp;   /* not 0: outputs are limited to act_min to act_max at last */
+  int8_t act_min, act_max;
   int32_t tail_stream; /* words of the stream before the last 1 to 3 channels */
   const int32_t *stream;
 } sm_conv_2d_paired_params;

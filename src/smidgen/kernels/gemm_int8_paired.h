@@ -67,14 +67,16 @@ typedef struct {
   "ldr.n r4, [r0, #" w0 "]\n\t"                                                                    \
   "ldr.w r5, [r0, #" w1 "]!\n\t" SM_STEP_MACS
 
-#define SM_STEPS_16                                                                                \
+#define SM_STEPS_7                                                                                 \
   SM_STEP_AT("4", "8")                                                                             \
   SM_STEP_AT("12", "16")                                                                           \
   SM_STEP_AT("20", "24")                                                                           \
   SM_STEP_AT("28", "32")                                                                           \
   SM_STEP_AT("36", "40")                                                                           \
   SM_STEP_AT("44", "48")                                                                           \
-  SM_STEP_AT("52", "56")                                                                           \
+  SM_STEP_AT("52", "56")
+#define SM_STEPS_16                                                                                \
+  SM_STEPS_7                                                                                       \
   SM_STEP_AT("60", "64")                                                                           \
   SM_STEP_AT("68", "72")                                                                           \
   SM_STEP_AT("76", "80")                                                                           \
@@ -84,12 +86,15 @@ typedef struct {
   SM_STEP_AT("108", "112")                                                                         \
   SM_STEP_AT("116", "120")                                                                         \
   SM_STEP_LAST("124", "128")
-#if SM_UNROLL > 2
+#if SM_UNROLL > 4
 #define SM_STEPS SM_STEPS_16 SM_STEPS_16
 #define SM_STEPS_LESS_1 "31"
-#else
+#elif SM_UNROLL > 2
 #define SM_STEPS SM_STEPS_16
 #define SM_STEPS_LESS_1 "15"
+#else
+#define SM_STEPS SM_STEPS_7 SM_STEP_LAST("60", "64")
+#define SM_STEPS_LESS_1 "7"
 #endif
 
 /* Two sums of a channel, in a and b, to outputs on a line: r2 addend, r3 multiplier. */
@@ -270,6 +275,7 @@ static SM_PART __attribute__((aligned(4))) void sm_gemm_int8_paired(const sm_gem
 #undef SM_STEP_MACS
 #undef SM_STEP_AT
 #undef SM_STEP_LAST
+#undef SM_STEPS_7
 #undef SM_STEPS_16
 #undef SM_STEPS
 #undef SM_STEPS_LESS_1

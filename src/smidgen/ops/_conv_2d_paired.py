@@ -9,6 +9,7 @@ from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._sample import Sample
 from smidgen.ops._window import Window
 
+_MAX_SIZE, _MAX_WINDOW = 65535, 255  # what fields of sm_conv_2d_paired_params hold
 _MAX_PIXELS = 16  # SM_CONV_2D_MAX_PIXELS
 _COLUMN_BYTES = 512  # that blocks of several pairs may take: more pairs save less and less
 
@@ -32,6 +33,9 @@ def _window_guard(site: Site) -> str | None:
     window = window_of(site)
     if any(d > 1 and k > 1 for d, k in zip(window.dilation, window.kernel, strict=True)):
         return "the window is dilated"
+    sizes = (*site.input(0).shape, *site.output.shape, _steps(site))
+    if max(sizes) > _MAX_SIZE or max(*window.kernel, *window.stride) > _MAX_WINDOW:
+        return f"a size is over {_MAX_SIZE}, or the window over {_MAX_WINDOW}"
     return None
 
 

@@ -19,7 +19,6 @@ Array = np.ndarray[Any, Any]
 
 _MAX_TAPS = 127  # their numbers are bytes
 _MAX_SIZE, _MAX_STRIDE = 65535, 255  # what fields of sm_depthwise_dsp_params hold
-_FEW_MACS = 50_000  # a kernel of its own takes as much flash as ten small layers
 _BAND = 6  # lines of outputs at a time at most
 _CHUNK_BYTES = 1440  # of a tile and its outputs: more takes memory, less takes time
 _LEAN_CHUNK_BYTES = 700
@@ -197,7 +196,7 @@ def guard(site: Site, core: Core) -> str | None:
     straight = layer.factors(site.optimize != "flash")[1]
     if core.exact is not None and core.exact == straight:
         return "a line does" if core.exact else "rounding twice takes more than a line"
-    if not straight and site.optimize == "balanced" and op.macs(*site.inputs) < _FEW_MACS:
+    if not straight and site.optimize == "balanced" and _conv.is_small(site):
         return "the layer is too small to be worth code that rounds twice"
     return None
 

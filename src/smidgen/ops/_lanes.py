@@ -161,6 +161,8 @@ def depthwise_guard(site: Site) -> str | None:
     assert isinstance(op, _conv.Convolution)
     if op.dilation_w_factor > 1 and site.input(1).shape[2] > 1:
         return "the window's rows are dilated"
+    if "dsp" in site.features and site.optimize != "speed" and _conv.is_small(site):
+        return "other layers have kernels with DSP instructions: it is not worth code of its own"
     return int8_refusal(site)
 
 
