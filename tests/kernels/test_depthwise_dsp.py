@@ -13,9 +13,9 @@ from smidgen import compile, write_tflite
 from smidgen.backends.c.arena import plan_arena
 from smidgen.backends.c.emit import emit
 from smidgen.backends.c.project import write_sources
-from smidgen.backends.c.select_kernels import select_kernel
+from smidgen.backends.c.select_kernels import Step, select_kernel
 from smidgen.interpreter import interpret
-from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
+from smidgen.ir import Graph, GraphBuilder, Node, QuantParams, TensorType
 from smidgen.ops import _depthwise
 from smidgen.ops.depthwise_conv_2d import DepthwiseConv2D
 from smidgen.verify.runtimes import RuntimePool
@@ -106,7 +106,12 @@ def extremes(rng: np.random.Generator, graph: Graph) -> Array:
 
 def kernel_of(graph: Graph) -> str:
     """The C function of the first node on a core with DSP instructions."""
-    return select_kernel(graph, graph.nodes[0], features=["dsp"]).kernel.symbol
+    return choose(graph, graph.nodes[0]).kernel.symbol
+
+
+def choose(graph: Graph, node: Node) -> Step:
+    """The kernel for speed: otherwise small layers are not worth code that rounds twice."""
+    return select_kernel(graph, node, features=frozenset({"dsp"}), optimize="speed")
 
 
 def portable(graph: Graph) -> bool:
@@ -115,7 +120,7 @@ def portable(graph: Graph) -> bool:
 
 def check(graphs: list[Graph], rng: np.random.Generator) -> None:
     """The kernels give what the reference gives."""
-    fast = HostBatch(graphs, features=["dsp"])
+    fast = HostBatch(graphs, features=["dsp"], optimize="speed")
     for i, graph in enumerate(graphs):
         x = extremes(rng, graph)
         (want,) = interpret(graph, x)
@@ -173,7 +178,7 @@ def test_near_ties(activation: str, point: int) -> None:
     graph = builder.build([builder.add(op, [x, w, b], quant=QuantParams.per_tensor(0.9, point))])
     assert not portable(graph)
     values = np.arange(-128, 128, dtype=np.int8).reshape(-1, 2, 1, 1).repeat(count, 3)
-    got = HostBatch([graph], features=["dsp"]).run(0, values)[0]
+    got = HostBatch([graph], features=["dsp"], optimize="speed").run(0, values)[0]
     np.testing.assert_array_equal(got, interpret(graph, values)[0])
 
 
@@ -205,11 +210,11 @@ def test_in_place_and_over_the_input() -> None:
         layer(rng, (20, 9, 6), stride=(2, 1), copies=2),
     ]
     for graph in graphs[:3]:
-        arena = plan_arena(graph, [select_kernel(graph, n, features=["dsp"]) for n in graph.nodes])
+        arena = plan_arena(graph, [choose(graph, n) for n in graph.nodes])
         scratch = max(c.kernel.scratch_bytes(c.site) for c in arena.calls)
         assert arena.bytes < graph.input_types[0].bytes + scratch + 16  # one image at a time
     for graph in graphs[3:]:
-        arena = plan_arena(graph, [select_kernel(graph, n, features=["dsp"]) for n in graph.nodes])
+        arena = plan_arena(graph, [choose(graph, n) for n in graph.nodes])
         scratch = max(c.kernel.scratch_bytes(c.site) for c in arena.calls)
         assert arena.bytes < 1.8 * graph.input_types[0].bytes + scratch
     check(graphs, rng)
@@ -239,7 +244,7 @@ def test_no_byte_beyond_input_output_and_scratch_is_touched(seed: int, tmp_path:
     graph = random_layer(rng) if seed else layer(rng, (6, 5, 3), (5, 5))
     while portable(graph):
         graph = random_layer(rng)
-    batch = HostBatch([graph], features=["dsp"])
+    batch = HostBatch([graph], features=["dsp"], optimize="speed")
     (call,) = batch.arenas[0].calls
     source = emit(graph, batch.arenas[0], "test")
     write_sources(source, tmp_path)
@@ -285,15 +290,39 @@ def test_on_emulated_cores(case: str, toolchain: str) -> None:
     assert not portable(graph)
     x = extremes(rng, graph)
     board = "nucleo-h743zi2" if case in ("small", "strided") else "nucleo-l4r5zi"
-    run = compile(graph, board, toolchain=toolchain, optimize="balanced").run(x)
+    run = compile(graph, board, toolchain=toolchain, optimize="speed").run(x)
     np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])
+
+
+def test_where_flash_counts_layers_share_what_rounds_twice() -> None:
+    rng = np.random.default_rng(11)
+    graphs = [layer(rng, (9, 9, 8), stride=stride) for stride in ((1, 1), (2, 2))]
+    kernels = {
+        level: [
+            select_kernel(g, g.nodes[0], frozenset({"dsp"}), optimize=level).kernel.symbol
+            for g in graphs
+        ]
+        for level in ("balanced", "flash")
+    }
+    assert all(symbol.endswith("_exact") for symbol in kernels["flash"])
+    assert not any(symbol.endswith("_exact") for symbol in kernels["balanced"])
+    batch = HostBatch(graphs, features=["dsp"], optimize="flash")
+    for i, graph in enumerate(graphs):
+        x = extremes(rng, graph)
+        np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0])
+
+
+def test_a_small_layer_is_left_to_the_smallest_kernel() -> None:
+    graph = layer(np.random.default_rng(12), (3, 3, 5), activation="NONE", points=(0, 0))
+    chosen = select_kernel(graph, graph.nodes[0], frozenset({"dsp"})).kernel.symbol
+    assert chosen == "sm_depthwise_conv_2d_int8"
 
 
 @pytest.mark.oracle
 def test_tflm_gives_the_same() -> None:
     rng = np.random.default_rng(5)
     graphs = [layer(rng, **case) for case in CASES.values()]
-    batch = HostBatch(graphs, features=["dsp"])
+    batch = HostBatch(graphs, features=["dsp"], optimize="speed")
     with RuntimePool(timeout=100) as pool:
         for i, graph in enumerate(graphs):
             x = extremes(rng, graph)
