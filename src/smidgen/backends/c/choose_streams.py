@@ -29,8 +29,9 @@ _CYCLES_PER_MAC = 1.0
 _CYCLES_PER_BYTE = 25  # of outputs
 _LEAN_COST = 0.125  # of a step's cycles, if its kernel takes less scratch
 _LONGEST = 16  # steps in a stream
-_TRIED = 4  # ways that are planned, of those that cost little enough
-_MOST_STREAMS = 400  # that are tried in one search
+_MOST_PLANS = 24  # made to refine one choice
+_TRIED = 3  # ways that are planned, of those that cost little enough
+_MOST_BANDS = 40_000  # of all streams that are tried in one search: a few seconds
 _ROWS = (8, 6, 4, 3, 2, 1)  # rows of a band that are tried
 _FINER = 0.99  # how the limit goes down
 
@@ -107,6 +108,7 @@ def _refined(graph: Graph, calls: Sequence[Call], most: float | None, enough: in
         enough: bytes that need not be gone below.
     """
     best = plan_arena(graph, calls)
+    plans = _MOST_PLANS if best.plan.optimal else 0  # one that is not takes seconds
     for i, call in enumerate(calls):
         if isinstance(call, Stream) or by_rows(call) is None or not any(call.leads.values()):
             continue
@@ -115,8 +117,9 @@ def _refined(graph: Graph, calls: Sequence[Call], most: float | None, enough: in
         kept: Sequence[Call] = calls
         for rows in _ROWS:
             made = stream(graph, [call], rows)
-            if made is None or best.bytes <= enough:
+            if made is None or best.bytes <= enough or plans == 0:
                 break
+            plans -= 1
             changed = [*calls[:i], made, *calls[i + 1 :]]
             if most is not None and sum(map(_cost, changed)) > most:
                 break
@@ -180,6 +183,7 @@ class _Search:
         self.windows = [
             self._windows(step) if can else [] for step, can in zip(steps, self.can, strict=True)
         ]
+        self._bands = 0
         self._streams: dict[tuple[int, int, int], tuple[Stream | None, int]] = {}
 
     def _windows(self, step: Step) -> list[tuple[str, RowWindow, int]]:
@@ -237,10 +241,11 @@ class _Search:
     def _stream(self, first: int, end: int, rows: int) -> tuple[Stream | None, int]:
         """The steps from `first` to `end` as a stream, and what it needs."""
         key = (first, end, rows)
-        if key not in self._streams and len(self._streams) == _MOST_STREAMS:
+        if key not in self._streams and self._bands > _MOST_BANDS:
             return None, 0
         if key not in self._streams:
             made = stream(self.graph, self.steps[first:end], rows)
+            self._bands += 0 if made is None else len(made.bands)
             self._streams[key] = (made, 0 if made is None else self._need(first, end, made))
         return self._streams[key]
 
