@@ -12,6 +12,7 @@ from smidgen.verify.runtimes import RuntimePool
 
 BOARD = "nucleo-l4r5zi"
 HOST_SAMPLES, EMULATOR_SAMPLES = 1000, 5
+BUDGETS = {"IC": "240KB"}  # what speed may take, where it is not all of the board's flash
 
 TFLM_BUILD = (
     "TensorFlow Lite Micro is revision 90b983c2 with CMSIS-NN 4ab83cc3, built with its own release "
@@ -71,8 +72,18 @@ def compare(name: str, graph: Graph, original: bytes, firmware: Firmware) -> tup
     )
 
 
+def level(name: str, graph: Graph, optimize: str, budget: str | None) -> tuple[object, ...]:
+    """One row: what a shrunk model takes when compiled for something else."""
+    firmware = compile(graph, BOARD, optimize=optimize, flash=budget)
+    run = firmware.run(samples(graph, 3)[2:])
+    figures = (firmware.code_bytes, firmware.constant_bytes, firmware.flash_bytes)
+    assert run.cycles is not None
+    cycles = (run.instructions, run.cycles, f"{run.cycles / TFLM[name][3]:.0%}")
+    return (name, optimize, budget or "", *figures, firmware.ram_bytes, *cycles)
+
+
 def main() -> None:
-    exact, sizes = [], []
+    exact, sizes, levels = [], [], []
     for name, path in MODELS.items():
         graph = load(path)
         firmware = compile(graph, BOARD)
@@ -97,6 +108,11 @@ def main() -> None:
                     f"{run.cycles / cycles:.0%}",
                 )
             )
+        for optimize in ("speed", "balanced", "flash"):
+            budget = BUDGETS.get(name) if optimize == "speed" else None
+            levels.append(level(name, shrink(graph)[0], optimize, budget))
+    # Nothing but the direct kernels, as fast as they are.
+    levels.append(level("IC", shrink(load(MODELS["IC"]))[0], "speed", "90KB"))
     parts = [
         f"Bytes that differ from TensorFlow Lite Micro's: compiled C on this machine over "
         f"{HOST_SAMPLES:,} random and extreme inputs, firmware on an emulated Cortex-M4 over "
@@ -111,6 +127,12 @@ def main() -> None:
             ("model", "code", "of TFLM's", "constants", "flash", "arena", "stack", "RAM",
              "of TFLM's", "instructions", "of TFLM's", "cycles (est.)", "of TFLM's"),
             sizes,
+        ),
+        "The shrunk models at each level of `--optimize`, for speed within so much flash:\n",
+        table(
+            ("model", "optimize", "flash at most", "code", "constants", "flash", "RAM",
+             "instructions", "cycles (est.)", "of TFLM's"),
+            levels,
         ),
     ]  # fmt: skip
     keep("firmware", "Firmware of the MLPerf Tiny models", "python -m benchmarks firmware", parts)

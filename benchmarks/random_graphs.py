@@ -17,6 +17,7 @@ from benchmarks._shared import keep, table
 from smidgen import Graph, compile, write_tflite
 from smidgen.backends.c.arena import plan_arena
 from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.errors import RuntimeCrashedError
 from smidgen.interpreter import interpret
 from smidgen.verify.runtimes import RuntimePool
 from tests.backends.c.replay import Planned, Replay
@@ -56,14 +57,28 @@ def check_host(drawn: Sequence[Graph], optimize: str, features: Sequence[str]) -
     return wrong
 
 
-def check_tflm(drawn: Sequence[Graph]) -> list[str]:
-    """The reference against TensorFlow Lite Micro."""
-    wrong = []
+def check_tflm(drawn: Sequence[Graph]) -> tuple[list[str], int]:
+    """The reference against TensorFlow Lite Micro; what differs, and on how many it aborts."""
+    wrong, aborted = [], 0
     with RuntimePool(timeout=120) as pool:
         for i, graph in enumerate(drawn):
-            got = pool.run("tflm", write_tflite(graph), draw_inputs(graph)).outputs
-            wrong += _named(i, difference(graph, got, wants(graph)))
-    return wrong
+            got = run_tflm(pool, graph)
+            if got is None:
+                aborted += 1
+            else:
+                wrong += _named(i, difference(graph, got, wants(graph)))
+    return wrong, aborted
+
+
+def run_tflm(pool: RuntimePool, graph: Graph) -> list[np.ndarray[Any, Any]] | None:
+    """Outputs, or None where the runtime aborts as it must on a wide SOFTMAX."""
+    try:
+        return pool.run("tflm", write_tflite(graph), draw_inputs(graph)).outputs
+    except RuntimeCrashedError:
+        softmax = [n.outputs[0] for n in graph.nodes if n.op.name == "SOFTMAX"]
+        if max((graph.type(name).shape[-1] for name in softmax), default=0) < 512:
+            raise
+        return None
 
 
 def check_chip(drawn: Sequence[Graph], optimize: str, board: str) -> list[str]:
@@ -102,7 +117,8 @@ def main() -> None:
         failures.extend(wrong)
 
     start = time.monotonic()
-    row("TensorFlow Lite Micro", "", drawn, check_tflm(drawn), start)
+    wrong, aborted = check_tflm(drawn)
+    row("TensorFlow Lite Micro", "", drawn, wrong, start)
     for level in LEVELS:
         for name, features in CORES.items():
             start = time.monotonic()
@@ -114,7 +130,9 @@ def main() -> None:
     parts = [
         "Graphs of 3 to 12 operators, drawn at random, whose outputs differ from the integer "
         "reference in any byte. Host C runs in an arena of its own under UBSan, and again step by "
-        "step in a poisoned arena under ASan and UBSan.\n",
+        "step in a poisoned arena under ASan and UBSan. TensorFlow Lite Micro aborts on "
+        f"{aborted} of them: its SOFTMAX checks that the exponentials of a row sum up to less than "
+        "512.\n",
         table(("engine", "optimize", "graphs", "that differ", "seconds"), rows),
         *failures[:10],
     ]

@@ -108,7 +108,7 @@ def results(figures: str) -> str:
     Returns:
         A Markdown table.
     """
-    exact, sizes = _tables(figures)
+    exact, sizes, *_ = _tables(figures)
     different = {row["model"]: row for row in exact}
     runs = re.search(r"over ([\d,]+) random.* over (\d+), every", figures)
     assert runs, "benchmarks/firmware.md says how many inputs were compared"

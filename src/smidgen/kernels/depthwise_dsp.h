@@ -122,6 +122,15 @@ static SM_PART void sm_depthwise_edge(const sm_depthwise_dsp_params *p,
   column->a_step = column->b_step = p->line_step;
 }
 
+/* One to three bytes, the first one lowest. */
+static inline uint32_t sm_depthwise_bytes(const int8_t *from, int32_t n) {
+  uint32_t word = 0;
+  while (n > 0) {
+    word = word << 8 | (uint8_t)from[--n];
+  }
+  return word;
+}
+
 /* Columns of fewer than four channels, byte by byte. */
 static SM_PART void sm_depthwise_few(const sm_depthwise_dsp_params *p, const int8_t *from,
                                      int32_t lines, int32_t position, int32_t count, uint32_t *to) {
@@ -131,10 +140,10 @@ static SM_PART void sm_depthwise_few(const sm_depthwise_dsp_params *p, const int
     for (int32_t i = 0; i < 4 * lines; i += 4, at += p->line_step) {
       uint32_t a = padding, b = padding;
       if ((uint32_t)position < (uint32_t)p->length) {
-        memcpy(&a, at, (size_t)p->channels);
+        a = sm_depthwise_bytes(at, p->channels);
       }
       if ((uint32_t)position + 1 < (uint32_t)p->length) {
-        memcpy(&b, at + p->step, (size_t)p->channels);
+        b = sm_depthwise_bytes(at + p->step, p->channels);
       }
       sm_depthwise_pair(to + i, 1, a, b);
     }

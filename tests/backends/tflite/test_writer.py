@@ -268,7 +268,7 @@ def test_what_has_no_form_in_tflite_is_refused_by_the_name_of_its_node() -> None
     x = b.input("x", TensorType((1, 2, 2, 3), "float32"))
     four = [b.constant(np.ones(3, np.float32)) for _ in range(4)]
     graph = b.build([b.add(get_op("BATCH_NORM")(), [x, *four], name="bn1")])
-    with pytest.raises(UnsupportedModelError, match=r"^BATCH_NORM 'bn1': .*fold it"):
+    with pytest.raises(UnsupportedModelError, match=r"^BATCH_NORM 'bn1': .*quantize the model"):
         write(graph)
 
 
