@@ -110,7 +110,6 @@ def kernel_of(graph: Graph) -> str:
 
 
 def choose(graph: Graph, node: Node) -> Step:
-    """The kernel for speed: otherwise small layers are not worth code that rounds twice."""
     return select_kernel(graph, node, features=frozenset({"dsp"}), optimize="speed")
 
 
@@ -310,12 +309,6 @@ def test_where_flash_counts_layers_share_what_rounds_twice() -> None:
     for i, graph in enumerate(graphs):
         x = extremes(rng, graph)
         np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0])
-
-
-def test_a_small_layer_is_left_to_the_smallest_kernel() -> None:
-    graph = layer(np.random.default_rng(12), (3, 3, 5), activation="NONE", points=(0, 0))
-    chosen = select_kernel(graph, graph.nodes[0], frozenset({"dsp"})).kernel.symbol
-    assert chosen == "sm_depthwise_conv_2d_int8"
 
 
 @pytest.mark.oracle

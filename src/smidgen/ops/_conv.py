@@ -35,7 +35,6 @@ from smidgen.ops._rows import RowWindow
 from smidgen.ops._unary import check_factor
 from smidgen.ops._window import Window
 
-_FEW_MACS = 5_000
 Array = np.ndarray[Any, Any]
 
 # Element types of input, weights and bias that a layer may have.
@@ -295,13 +294,6 @@ def float_params(site: Site) -> dict[str, Param]:
     low, high = float_bounds(site.op.fused_activation_function)
     bias = site.constants[2] if len(site.constants) > 2 else None
     return {"act_min": low, "act_max": high, "bias": bias, "weights": site.constant(1)}
-
-
-def is_small(site: Site) -> bool:
-    """Whether a layer has so few MACs that the smallest kernel is best where code counts."""
-    op = site.op
-    assert isinstance(op, Convolution)
-    return op.macs(*site.inputs) < _FEW_MACS
 
 
 def int8_guard(site: Site) -> str | None:

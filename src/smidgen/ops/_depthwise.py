@@ -191,13 +191,10 @@ def guard(site: Site, core: Core) -> str | None:
         return f"the window is not {core.name}"
     layer = _paired.layer(site)
     refusal = layer.refusal()
-    if refusal is not None or (core.exact is None and site.optimize != "balanced"):
+    if refusal is not None or core.exact is None:
         return refusal
-    straight = layer.factors(site.optimize != "flash")[1]
-    if core.exact is not None and core.exact == straight:
+    if core.exact == layer.factors(site.optimize != "flash")[1]:
         return "a line does" if core.exact else "rounding twice takes more than a line"
-    if not straight and site.optimize == "balanced" and _conv.is_small(site):
-        return "the layer is too small to be worth code that rounds twice"
     return None
 
 

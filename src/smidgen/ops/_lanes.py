@@ -161,9 +161,13 @@ def depthwise_guard(site: Site) -> str | None:
     assert isinstance(op, _conv.Convolution)
     if op.dilation_w_factor > 1 and site.input(1).shape[2] > 1:
         return "the window's rows are dilated"
-    if "dsp" in site.features and site.optimize != "speed" and _conv.is_small(site):
-        return "other layers have kernels with DSP instructions: it is not worth code of its own"
     return int8_refusal(site)
+
+
+def depthwise_overhead(site: Site) -> float:
+    """Estimated cycles of the rows that fill up the last four of a call, and of the call itself."""
+    op, rows = site.op, site.output.shape[1]
+    return 150 + 5 * op.macs(*site.inputs) / rows * (-rows % _BLOCK)
 
 
 def in_place_guard(site: Site) -> str | None:

@@ -111,6 +111,7 @@ class DepthwiseConv2D(_conv.Convolution):
             arguments=(0,),
             scratch=_lanes.in_place_scratch,
             in_place=lambda site: 0,
+            overhead=_lanes.depthwise_overhead,
         ),
         Kernel(
             "sm_depthwise_conv_2d_int8_lanes",
@@ -120,6 +121,7 @@ class DepthwiseConv2D(_conv.Convolution):
             arguments=(0,),
             scratch=_lanes.depthwise_scratch,
             overlap=_lanes.depthwise_overlap,
+            overhead=_lanes.depthwise_overhead,
         ),
         Kernel(
             "sm_depthwise_conv_2d_int8",

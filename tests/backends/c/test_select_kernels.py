@@ -154,3 +154,24 @@ def test_estimates_are_close_to_what_the_emulator_counts(board: str) -> None:
     runs = firmware.profile(random_inputs(graph, 1))
     for step, run in zip(firmware.arena.calls, runs, strict=True):
         assert costs.cycles(step.kernel, step.site) == pytest.approx(run.cycles, rel=0.1)
+
+
+def test_little_is_left_to_the_plainest_kernels() -> None:
+    """Three input channels are no run of pixels; that layer does 1/700 of the work."""
+    graph = network([3, 4, 96, 96])
+    chosen = {
+        level: [
+            step.kernel.symbol
+            for step in selection.select_kernels(graph, features=["dsp"], optimize=level)
+        ]
+        for level in ("speed", "balanced", "flash")
+    }
+    large = "sm_conv_2d_int8_paired_1x1"
+    assert chosen["speed"] == ["sm_conv_2d_int8_paired", large, large]
+    assert chosen["balanced"] == chosen["flash"] == ["sm_conv_2d_int8", large, large]
+
+
+def test_one_layer_alone_is_never_little() -> None:
+    graph = network([3, 4])
+    (step,) = selection.select_kernels(graph, features=["dsp"])
+    assert step.kernel.symbol == "sm_conv_2d_int8_paired"

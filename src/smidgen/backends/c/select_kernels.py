@@ -1,12 +1,14 @@
 """Choose a C kernel for every node: the first whose guard holds, or the one that is worth most.
 
-Operators list their kernels in the order that suits most devices. With optimize "speed" any other
+Operators list their kernels in the order that suits most devices, the plainest last, which also
+computes what would need a kernel of its own for next to nothing. With optimize "speed" any other
 whose guard holds may replace it, if it is estimated to be faster: those that save most cycles for
 each byte of flash first, until the flash is used up.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -19,6 +21,9 @@ from smidgen.ops import Kernel, Site, Unsupported
 
 if TYPE_CHECKING:
     from smidgen.ops import Op
+
+
+_LITTLE = 1 / 500  # of a graph's MACs, which no kernel is worth its code for
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,7 +111,9 @@ def select_kernels(
     """
     features = frozenset(features)
     steps = [select_kernel(graph, node, features, rounding, optimize) for node in graph.nodes]
-    return _fastest(steps, load_costs(core), flash) if optimize == "speed" else steps
+    if optimize == "speed":
+        return _fastest(steps, load_costs(core), flash)
+    return _plain_where_little(steps)
 
 
 def select_kernel(
@@ -138,6 +145,25 @@ def select_kernel(
     raise UnsupportedModelError(
         f"no C kernel computes it ({'; '.join(refusals)})", where=node.label
     )
+
+
+def _plain_where_little(steps: list[Step]) -> list[Step]:
+    """Let the plainest kernels compute what would take a larger one for next to nothing."""
+    macs = [step.site.op.macs(*step.site.inputs) for step in steps]
+    done: Counter[str] = Counter()
+    for step, count in zip(steps, macs, strict=True):
+        done[step.kernel.symbol] += count
+    return [
+        replace(step, kernel=_plainest(step))
+        if 0 < done[step.kernel.symbol] < _LITTLE * sum(macs)
+        else step
+        for step in steps
+    ]
+
+
+def _plainest(step: Step) -> Kernel:
+    assert not isinstance(step.site.op.kernels, Unsupported)
+    return next(k for k in reversed(step.site.op.kernels) if k.guard(step.site) is None)
 
 
 @dataclass(frozen=True, eq=False)
