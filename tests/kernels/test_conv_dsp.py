@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,28 @@ def test_windows_that_have_kernels_of_their_own_in_the_one_for_any(
     for i, graph in enumerate(graphs):
         x = extremes(rng, graph)
         np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0])
+
+
+def test_channels_that_never_vary_need_no_weights() -> None:
+    """Converters leave dead channels with biases of 2^30; they cost the layer nothing."""
+    rng = np.random.default_rng(13)
+    graph = layer(rng, (5, 5, 8), (8, 1, 1), activation="RELU")
+    _, weights, bias = graph.nodes[0].inputs
+    assert weights is not None and bias is not None
+    values = dict(graph.values)
+    for name, part in ((weights, 0), (bias, np.array([1 << 30, -(1 << 30), 1000]))):
+        data = values[name].data
+        assert data is not None
+        dead = data.copy()
+        dead[2:5] = part
+        values[name] = replace(values[name], data=dead)
+    changed = replace(graph, values=values)
+    assert kernels(changed) == {"sm_conv_2d_int8_paired_1x1"}
+    x = extremes(rng, changed)
+    got = HostBatch([changed], features=["dsp"]).run(0, x)[0]
+    np.testing.assert_array_equal(got, interpret(changed, x)[0])
+    assert (got[..., 2] == 127).all()
+    assert (got[..., 3] == -128).all()
 
 
 def test_which_kernel_takes_which_window() -> None:

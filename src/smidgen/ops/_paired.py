@@ -35,7 +35,7 @@ class Layer:
         weights: int64 (channels, depth).
         bias: int64 (channels,), with the input's zero point folded in.
         low, high: smallest and largest accumulator, int64 (channels,).
-        multiplier, shift: int64 (channels,); 0 and -1 where the output is always the zero point.
+        multiplier, shift: int64 (channels,).
         zero_point: of the output.
         bounds: smallest and largest output.
     """
@@ -88,17 +88,24 @@ def layer(site: Site) -> Layer:
         np.broadcast_to(a, channels).astype(np.int64)
         for a in op.factors(NodeTypes(site.inputs, site.outputs))
     )
-    ends = [requantize(acc, multiplier, shift, rounding="double") for acc in (low, high)]
-    constant = (ends[0] == 0) & (ends[1] == 0)
+    out_point = site.quant(-1).zero_point
+    bounds = int_bounds(op.fused_activation_function, site.quant(-1), "int8")
+    ends = [
+        np.clip(requantize(acc, multiplier, shift, rounding="double") + out_point, *bounds)
+        for acc in (low, high)
+    ]
+    # A channel that never varies needs no weights, and not the bias that may have made it so, which
+    # can be too large for the kernels: a quarter of four times its output is exact.
+    live, constant = ends[0] != ends[1], 4 * (ends[0] - out_point)
     return Layer(
-        weights,
-        bias - zero_point * weights.sum(1),
-        low,
-        high,
-        np.where(constant, 0, multiplier),
-        np.where(constant, -1, shift),
-        site.quant(-1).zero_point,
-        int_bounds(op.fused_activation_function, site.quant(-1), "int8"),
+        weights * live[:, None],
+        np.where(live, bias - zero_point * weights.sum(1), constant),
+        np.where(live, low, constant),
+        np.where(live, high, constant),
+        np.where(live, multiplier, 1 << 30),
+        np.where(live, shift, -1),
+        out_point,
+        bounds,
     )
 
 
