@@ -234,3 +234,12 @@ def test_errors_are_json_when_asked_for(folder):
     done = smidgen("inspect", folder / "nothing.tflite", "--json")
     assert done.returncode == 2
     assert "no such file" in json.loads(done.stdout)["error"]["message"]
+
+
+@pytest.mark.parametrize("budget", ["ram", "flash"])
+def test_a_budget_that_is_not_kept_is_a_failed_check(folder, tmp_path, budget):
+    done = smidgen(
+        "compile", folder / "int8.tflite", "-o", tmp_path, f"--{budget}", "100", "--json"
+    )
+    assert done.returncode == 1, done.stderr
+    assert json.loads(done.stdout)["spare"][budget] < 0

@@ -168,12 +168,10 @@ def compile(
     ),
     board: BoardName = DEFAULT_BOARD,
     optimize: Optimize = "balanced",
-    flash: Annotated[
-        str | None, typer.Option(help="What speed may cost, such as 240KB; else all there is.")
-    ] = None,
+    flash: Annotated[str | None, typer.Option(help="Flash to fit into, such as 240KB.")] = None,
     ram: Annotated[
         str | None,
-        typer.Option(help="RAM for arena and stack, such as 24KB; layers run by rows to fit."),
+        typer.Option(help="RAM to fit into, such as 24KB; layers run by rows if need be."),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Prefix of the C functions.")] = None,
     exact_shrink: Annotated[

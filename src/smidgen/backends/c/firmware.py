@@ -102,6 +102,7 @@ class Firmware:
         source: the generated C.
         arena: the planned tensor arena.
         folder: where the sources were written, or None.
+        limits: bytes of "flash" and "ram" that there are: the board's, or what was asked for.
     """
 
     def __init__(
@@ -114,6 +115,8 @@ class Firmware:
         optimize: str = "balanced",
         toolchain: Toolchain | None = None,
         folder: Path | None = None,
+        flash: int | None = None,
+        ram: int | None = None,
     ) -> None:
         self.graph = graph
         self.board = board
@@ -121,6 +124,10 @@ class Firmware:
         self.arena = arena
         self.optimize = optimize
         self.folder = folder
+        self.limits = {
+            "flash": min(board.flash_bytes, board.flash_bytes if flash is None else flash),
+            "ram": min(board.ram_bytes, board.ram_bytes if ram is None else ram),
+        }
         self._toolchain = toolchain
         self._work = Path(tempfile.mkdtemp(prefix="smidgen-firmware-"))
         # Nobody closes a firmware: its files go when it does, without a warning.
@@ -328,10 +335,10 @@ class Firmware:
         return outputs
 
     def fits(self) -> dict[str, int]:
-        """Bytes to spare in flash and RAM on the board; negative where it does not fit."""
+        """Bytes to spare in flash and RAM (see `limits`); negative where it does not fit."""
         return {
-            "flash": self.board.flash_bytes - self.flash_bytes,
-            "ram": self.board.ram_bytes - self.ram_bytes,
+            "flash": self.limits["flash"] - self.flash_bytes,
+            "ram": self.limits["ram"] - self.ram_bytes,
         }
 
 
@@ -401,7 +408,15 @@ def compile(
     folder = write_project(source, out) if out is not None else None
     found = find_toolchain(toolchain, part.core) if toolchain else None
     return Firmware(
-        prepared, part, source, arena, optimize=optimize, toolchain=found, folder=folder
+        prepared,
+        part,
+        source,
+        arena,
+        optimize=optimize,
+        toolchain=found,
+        folder=folder,
+        flash=budget,
+        ram=asked,
     )
 
 
