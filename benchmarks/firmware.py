@@ -12,6 +12,7 @@ from smidgen.verify.runtimes import RuntimePool
 
 BOARD = "nucleo-l4r5zi"
 HOST_SAMPLES, EMULATOR_SAMPLES = 1000, 5
+NO_LIMIT = 10**7  # bytes, with which no layer needs to run by rows
 BUDGETS = {"IC": "240KB"}  # what speed may take, where it is not all of the board's flash
 
 TFLM_BUILD = (
@@ -82,6 +83,18 @@ def level(name: str, graph: Graph, optimize: str, budget: str | None) -> tuple[o
     return (name, optimize, budget or "", *figures, firmware.ram_bytes, *cycles)
 
 
+def memory(name: str, graph: Graph, ram: int | None) -> tuple[object, ...]:
+    """One row: the arena by whole tensors, and by rows as `compile` chooses or within `ram`."""
+    x = samples(graph, 3)[2:]
+    whole, rows = (compile(graph, BOARD, ram=budget) for budget in (NO_LIMIT, ram))
+    before, after = whole.run(x).cycles, rows.run(x).cycles
+    assert before is not None
+    assert after is not None
+    asked = "" if ram is None else f"{ram:,}"
+    arenas = (whole.arena_bytes, rows.arena_bytes, whole.ram_bytes, rows.ram_bytes)
+    return (name, asked, *arenas, f"{after / before - 1:+.1%}")
+
+
 def main() -> None:
     exact, sizes, levels = [], [], []
     for name, path in MODELS.items():
@@ -111,6 +124,9 @@ def main() -> None:
         for optimize in ("speed", "balanced", "flash"):
             budget = BUDGETS.get(name) if optimize == "speed" else None
             levels.append(level(name, shrink(graph)[0], optimize, budget))
+    small = {name: shrink(load(path))[0] for name, path in MODELS.items()}
+    rows = [memory(name, graph, None) for name, graph in small.items()]
+    rows.append(memory("KWS", small["KWS"], 9200))
     # Nothing but the direct kernels, as fast as they are.
     levels.append(level("IC", shrink(load(MODELS["IC"]))[0], "speed", "90KB"))
     parts = [
@@ -133,6 +149,12 @@ def main() -> None:
             ("model", "optimize", "flash at most", "code", "constants", "flash", "RAM",
              "instructions", "cycles (est.)", "of TFLM's"),
             levels,
+        ),
+        "Layers by rows, balanced: as chosen, or within so much RAM.\n",
+        table(
+            ("model", "RAM at most", "arena, whole tensors", "arena, by rows",
+             "RAM, whole tensors", "RAM, by rows", "cycles (est.)"),
+            rows,
         ),
     ]  # fmt: skip
     keep("firmware", "Firmware of the MLPerf Tiny models", "python -m benchmarks firmware", parts)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from smidgen.files import new_folder
+from smidgen.files import new_folder, replace_file
 
 
 def fill(out: Path, text: str, error: BaseException | None = None) -> None:
@@ -54,3 +54,19 @@ def test_the_old_folder_comes_back_if_the_new_one_cannot_take_its_place(tmp_path
         fill(out, "new")
     assert (out / "a.txt").read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_file_is_replaced_in_one_step(tmp_path):
+    path = tmp_path / "figures.json"
+    for data in (b"one", b"two"):
+        replace_file(path, data)
+        assert path.read_bytes() == data
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_file_that_cannot_be_written_leaves_nothing(tmp_path):
+    path = tmp_path / "taken"
+    path.mkdir()
+    with pytest.raises(OSError, match="taken"):
+        replace_file(path, b"data")
+    assert list(tmp_path.iterdir()) == [path]

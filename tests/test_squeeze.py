@@ -79,14 +79,23 @@ def test_the_verdict_says_by_how_many_bytes(squeezed, data):
     spare = board.ram_bytes - result.firmware.ram_bytes
     assert f"RAM {result.firmware.ram_bytes:,} B, {spare:,} B to spare" in result.verdict
     tight = squeeze(
-        classifier(), data, board, flash=result.firmware.flash_bytes - 1, ram=100, latency_ms=1e-3
+        classifier(), data, board, flash=result.firmware.flash_bytes - 1, latency_ms=1e-3
     )
     assert not tight.fits
     assert "1 B too many" in tight.verdict
-    assert f"{tight.firmware.ram_bytes - 100:,} B too many" in tight.verdict
     assert "too slow" in tight.verdict
     exact = squeeze(classifier(), data, board, flash=tight.firmware.flash_bytes, max_drop=0.2)
     assert exact.fits
+
+
+def test_layers_run_by_rows_to_keep_to_the_ram_asked_for(data):
+    """For speed they do not otherwise."""
+    whole = squeeze(classifier(), data, optimize="speed")
+    less = squeeze(classifier(), data, optimize="speed", ram=100)
+    assert not whole.firmware.streams
+    assert not less.fits
+    assert f"{less.firmware.ram_bytes - 100:,} B too many" in less.verdict
+    assert less.firmware.ram_bytes < whole.firmware.ram_bytes
 
 
 def test_accuracy_that_is_lost_is_a_reason(data):

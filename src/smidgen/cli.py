@@ -330,9 +330,10 @@ def calibrate(
     from smidgen.backends.c.calibrate import calibrate as measure
     from smidgen.backends.c.calibrate import to_toml
     from smidgen.backends.c.costs import COSTS
+    from smidgen.files import replace_file
 
     fits = measure(_teller(False))
-    (out or COSTS).write_text(to_toml(fits), encoding="utf-8")
+    replace_file(out or COSTS, to_toml(fits).encode())
 
 
 @app.command()

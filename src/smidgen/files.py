@@ -1,11 +1,35 @@
-"""Folders that appear whole or not at all."""
+"""Files and folders that appear whole or not at all."""
 
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def replace_file(path: Path, data: bytes) -> None:
+    """Put a file in place in one step, so that nobody ever sees half of it.
+
+    Args:
+        path: The file to make or to replace; its folder exists.
+        data: What it is to hold.
+
+    Raises:
+        OSError: It could not be written.
+
+    Example:
+        >>> replace_file(Path("figures.json"), b"{}")
+        >>> Path("figures.json").read_text()
+        '{}'
+    """
+    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
 
 
 @contextmanager

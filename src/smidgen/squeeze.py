@@ -111,7 +111,7 @@ def squeeze(
     say("shrink exactly")
     small, _ = shrink(integer)
     say("compile and link")
-    firmware = compile_firmware(small, board, optimize=optimize, flash=flash)
+    firmware = compile_firmware(small, board, optimize=optimize, flash=flash, ram=ram)
     tflite = write_tflite(small, compact=True)
     say("run in the emulator")
     inputs = _samples(small, data)
@@ -121,7 +121,7 @@ def squeeze(
     if data is not None and data.x_test is not None:
         say("measure before and after")
         before, after = evaluate(source, data), evaluate(small, data)
-    limits = _limits(firmware, run, before, after, flash, ram, latency_ms, max_drop)
+    limits = _limits(firmware, run, before, after, latency_ms, max_drop)
     seconds = time.monotonic() - start
     result = Squeezed(
         original, small, describe(small), firmware, run, before, after, verification, errors,
@@ -153,17 +153,13 @@ def _limits(
     run: Run,
     before: Score | None,
     after: Score | None,
-    flash: int | None,
-    ram: int | None,
     latency_ms: float | None,
     max_drop: float | None,
 ) -> tuple[Limit, ...]:
     board = firmware.board
-    flash_limit = board.flash_bytes if flash is None else min(flash, board.flash_bytes)
-    ram_limit = board.ram_bytes if ram is None else min(ram, board.ram_bytes)
     limits = [
-        Limit("flash", flash_limit, firmware.flash_bytes, "B"),
-        Limit("ram", ram_limit, firmware.ram_bytes, "B"),
+        Limit("flash", firmware.limits["flash"], firmware.flash_bytes, "B"),
+        Limit("ram", firmware.limits["ram"], firmware.ram_bytes, "B"),
     ]
     if latency_ms is not None:
         if run.cycles is None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from smidgen.errors import ToolMissingError
+from smidgen.files import replace_file
 from smidgen.report import drawing
 
 _TEMPLATE = Path(__file__).with_name("template.html")
@@ -26,10 +27,7 @@ def write_report(record: dict[str, Any], path: str | Path) -> Path:
         ToolMissingError: if jinja2 is not installed.
     """
     path = Path(path)
-    page = render(record)
-    temporary = path.with_name(f".{path.name}.part")
-    temporary.write_text(page, encoding="utf-8")
-    temporary.replace(path)
+    replace_file(path, render(record).encode())
     return path
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import GraphError, SmidgenError, UnsupportedModelError
+from smidgen.files import replace_file
 from smidgen.ir import Graph, Node, QuantParams, TensorType, pack_int4
 from smidgen.ops import NodeTypes, Op, Role
 from smidgen.schema import TABLES, BuiltinOperator, Record, encode
@@ -71,18 +71,8 @@ def write(
     writer = _Writer(graph, names, compact or tflm_only, tflm_only)
     data = encode(writer.model(offline_memory_plan))
     if path is not None:
-        _replace_file(Path(path), data)
+        replace_file(Path(path), data)
     return data
-
-
-def _replace_file(path: Path, data: bytes) -> None:
-    """Put a file in place in one step, so that nobody ever sees half of it."""
-    temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 class _Writer:
