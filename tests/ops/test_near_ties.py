@@ -47,11 +47,17 @@ def check() -> Iterator[Check]:
 
 LAYERS = [
     (name, axis, granularity, dtype)
-    for name, axis in (("CONV_2D", 0), ("DEPTHWISE_CONV_2D", 3), ("FULLY_CONNECTED", 0))
+    for name, axis in (
+        ("CONV_2D", 0),
+        ("DEPTHWISE_CONV_2D", 3),
+        ("FULLY_CONNECTED", 0),
+        ("TRANSPOSE_CONV", 0),
+    )
     for granularity in ("per tensor", "per channel")
     for dtype in ("int8", "int4")
-    # TFLM refuses this one.
+    # TFLM refuses these.
     if (name, granularity, dtype) != ("FULLY_CONNECTED", "per channel", "int4")
+    and (name, dtype) != ("TRANSPOSE_CONV", "int4")
 ]
 
 
@@ -65,7 +71,9 @@ def weighted(name: str, w_scales: Array, axis: int, dtype: str) -> tuple[Graph, 
     """A layer of one input channel whose outputs are its biases, requantized; and its factors."""
     count, x_scale, out_scale = 2250, 0.1, 3000.0
     per_tensor = len(w_scales) == 1
-    shape = {"CONV_2D": (count, 1, 1, 1), "FULLY_CONNECTED": (count, 1)}.get(name, (1, 1, 1, count))
+    shape = {"DEPTHWISE_CONV_2D": (1, 1, 1, count), "FULLY_CONNECTED": (count, 1)}.get(
+        name, (count, 1, 1, 1)
+    )
     quant = Q(float(w_scales[0])) if per_tensor else QuantParams.per_channel(w_scales, axis)
     x = TensorType((1, 1) if name == "FULLY_CONNECTED" else (1, 1, 1, 1), "int8", Q(x_scale, -7))
     x_quant, out_quant = Q(x_scale), Q(out_scale)

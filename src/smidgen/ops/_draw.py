@@ -77,11 +77,16 @@ def values(generator: np.random.Generator, type: TensorType) -> np.ndarray[Any, 
 
 @st.composite
 def weighted(
-    draw: st.DrawFn, op: Op, x_shape: tuple[int, ...], w_shape: tuple[int, ...], axis: int
+    draw: st.DrawFn,
+    op: Op,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    axis: int,
+    weights: tuple[str, ...] = ("int8", "int8", "int4"),
 ) -> Sample:
     """A sample of an operator with input, weights (channels on `axis`) and an optional bias.
 
-    Weights of int8 layers are int8 or int4.
+    Weights of int8 layers are of one of the element types `weights`.
     """
     generator, kind = draw(rng()), draw(dtype())
     channels = w_shape[axis]
@@ -99,7 +104,7 @@ def weighted(
     fan_in = max(1, int(np.prod(w_shape)) // channels)
     spread = generator.uniform(0.3, 3.0, count) * draw(st.sampled_from((0.1, 1.0, 1.0, 20.0)))
     scales = out_quant.scale / x_quant.scale / np.sqrt(fan_in) / 100 * spread
-    w_kind = draw(st.sampled_from(("int8", "int8", "int4")))
+    w_kind = draw(st.sampled_from(weights))
     least, most = {"int8": (-127, 127), "int4": draw(st.sampled_from(((-7, 7), (-8, 7))))}[w_kind]
     scales = scales * 127 / most
     w = generator.integers(least, most, w_shape, endpoint=True).astype(np.int8)

@@ -19,7 +19,12 @@ from smidgen.transforms.rewrites._rewrite import Patch, Refuse, Rewrite
 Array = np.ndarray[Any, Any]
 
 # By operator: the weights' axis of the output channels, and that of the input channels.
-LAYERS = {"CONV_2D": (0, 3), "DEPTHWISE_CONV_2D": (3, 3), "FULLY_CONNECTED": (0, 1)}
+LAYERS = {
+    "CONV_2D": (0, 3),
+    "DEPTHWISE_CONV_2D": (3, 3),
+    "FULLY_CONNECTED": (0, 1),
+    "TRANSPOSE_CONV": (0, 3),
+}
 
 
 def find(graph: Graph, refuse: Refuse) -> Patch | None:
@@ -117,6 +122,8 @@ def _why_not_next(graph: Graph, reader: Node, out: str, offset: Array) -> str:
     x, w = graph.type(out), graph.type(weights)
     if reader.op.name == "FULLY_CONNECTED":
         return "" if w.shape[1] % x.shape[-1] == 0 else "its rows break the channels apart"
+    if reader.op.name == "TRANSPOSE_CONV":
+        return "its outputs are made of different numbers of inputs" if offset.any() else ""
     op: Any = reader.op
     window = op.window(w.shape)
     places = zip(x.shape[1:3], window.positions(x.shape), strict=True)
