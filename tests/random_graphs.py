@@ -324,12 +324,17 @@ def _binary(g: _Growth, op: Op) -> None:
     x = g.pick()
     if x is None:
         return
-    shape = g.builder.type(x).shape
+    type = g.builder.type(x)
+    shape, ones = type.shape, (1,) * len(type.shape)
+    tied = any({0, 1} <= set(tie) for tie in op.quant_rule(type, type).ties)
     other: Name = g.pick(lambda t: t.shape == shape)
     if other == x and not g.one_in(6):
-        small = g.draw(st.sampled_from((shape, shape[-1:], (1,) * (len(shape) - 1) + shape[-1:])))
-        other = g.constant(g.rng.normal(0, 1, small))
-    g.node(op, [x, other] if g.draw(st.booleans()) else [other, x])
+        small = g.draw(st.sampled_from((shape, shape[-1:], ones[:-1] + shape[-1:], ones)))
+        other = g.constant(g.rng.normal(0, 1, small), type.quant if tied else None)
+    elif tied and isinstance(other, str):
+        other = g.at_scale_of(x, other)
+    if other is not None:
+        g.node(op, [x, other] if g.draw(st.booleans()) else [other, x])
 
 
 def _window(g: _Growth) -> dict[str, Any]:

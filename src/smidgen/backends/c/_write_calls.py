@@ -77,9 +77,12 @@ def _rows(array: np.ndarray[Any, Any]) -> str:
 
 
 def _literal(value: int) -> str:
-    if value == -(2**31):
-        return "-2147483647 - 1"
-    return str(int(value))
+    for bits, suffix in ((31, ""), (63, "LL")):
+        if value == -(2**bits):
+            return f"-{2**bits - 1}{suffix} - 1"
+        if -(2**bits) < value < 2**bits:
+            return f"{int(value)}{suffix}"
+    raise ValueError(f"{value} takes more than 64 bits")
 
 
 def float_literal(value: float) -> str:
