@@ -75,12 +75,25 @@ def no_int4_channels(sample: Sample) -> str | None:
     return CHANNELS if w.type.dtype == "int4" and per_channel else None
 
 
+def conversion(sample: Sample) -> tuple[str, str]:
+    x = sample.operands[0]
+    assert x is not None
+    return x.type.dtype, getattr(sample.op, "dtype", "")
+
+
+UINT8 = "TFLM makes uint8 of int8 alone"
+UINT8_OF = {(dtype, "uint8") for dtype in ("float32", "uint8")}
+INT32 = "LiteRT makes no int32"
 CHANNELS = "TFLM refuses int4 weights of FULLY_CONNECTED with a scale for each channel"
 RADIUS = "LiteRT is wrong just inside the radius beyond which the result is constant"
 
 EXCEPTIONS = {
     ("FULLY_CONNECTED", "TFLM"): Cell(unsupported=no_int4_channels),
     ("FULLY_CONNECTED", "BUILTIN_REF"): Cell(rounding="single"),
+    ("QUANTIZE", "TFLM"): Cell(unsupported=lambda s: UINT8 if conversion(s) in UINT8_OF else None),
+    ("QUANTIZE", "BUILTIN_REF"): Cell(
+        unsupported=lambda s: INT32 if conversion(s)[1] == "int32" else None
+    ),
     ("LOGISTIC", "BUILTIN_REF"): exact_below(2, RADIUS),
     ("TANH", "BUILTIN_REF"): exact_below(8, RADIUS),
 }

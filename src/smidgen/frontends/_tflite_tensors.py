@@ -134,12 +134,6 @@ class FileTensors:
         quant = None
         if dtype not in _NOT_QUANTIZED:
             quant = _quantization(record["quantization"], shape, dtype, where)
-        if dtype == "uint8" and quant is not None:
-            raise UnsupportedModelError(
-                "uint8 quantization is not supported",
-                where=where,
-                hint="quantize to int8, as converters have done since 2019",
-            )
         type = TensorType(shape, dtype, quant)
         self._bytes += type.bytes
         if self._bytes > MAX_TENSOR_BYTES:

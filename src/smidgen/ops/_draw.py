@@ -8,14 +8,19 @@ import numpy as np
 from hypothesis import strategies as st
 
 from smidgen.ir import QuantParams, TensorType
+from smidgen.numerics.affine import dtype_range
 from smidgen.ops._activation import BOUNDS
 from smidgen.ops._op import Op
 from smidgen.ops._sample import Operand, Sample
 
 
-def dtype() -> st.SearchStrategy[str]:
-    """An activation's element type; integers matter more, so they are drawn more often."""
-    return st.sampled_from(("int8", "int8", "int8", "float32"))
+def dtype(*others: str) -> st.SearchStrategy[str]:
+    """An activation's element type; int8 matters most, so it is drawn most often.
+
+    Args:
+        others: what the operator takes besides int8 and float32, such as "int16".
+    """
+    return st.sampled_from(("int8", "int8", "int8", "float32", *others))
 
 
 def activation() -> st.SearchStrategy[str]:
@@ -28,13 +33,29 @@ def rng() -> st.SearchStrategy[np.random.Generator]:
     return st.integers(0, 2**32 - 1).map(np.random.default_rng)
 
 
-def quant(low: float = 1e-3, high: float = 1.0) -> st.SearchStrategy[QuantParams]:
-    """Per-tensor int8 parameters, extreme zero points included."""
-    zero_points = st.one_of(st.sampled_from((-128, 0, 127)), st.integers(-128, 127))
+def zero_points(dtype: str = "int8") -> st.SearchStrategy[int]:
+    """Zero points of an element type, extreme ones included; wide integers are symmetric."""
+    if dtype in ("int16", "int32"):
+        return st.just(0)
+    low, high = dtype_range(dtype)
+    return st.one_of(st.sampled_from((low, low + high + 1 >> 1, high)), st.integers(low, high))
+
+
+def quant(
+    low: float = 1e-3, high: float = 1.0, dtype: str = "int8"
+) -> st.SearchStrategy[QuantParams]:
+    """Per-tensor parameters, extreme zero points included."""
     exponent = st.floats(float(np.log(low)), float(np.log(high)), allow_nan=False)
     return st.builds(
-        lambda e, z: QuantParams.per_tensor(float(np.exp(e)), z), exponent, zero_points
+        lambda e, z: QuantParams.per_tensor(float(np.exp(e)), z), exponent, zero_points(dtype)
     )
+
+
+def quant_of(dtype: str) -> st.SearchStrategy[QuantParams | None]:
+    """Parameters of an activation whose dtype is drawn; None for float32."""
+    if dtype == "float32":
+        return st.none()
+    return quant(1e-5, 1e-2, dtype) if dtype == "int16" else quant(dtype=dtype)
 
 
 def kernel_size() -> st.SearchStrategy[tuple[int, int]]:
@@ -58,10 +79,10 @@ def shape(min_rank: int = 1, max_rank: int = 4) -> st.SearchStrategy[tuple[int, 
 
 
 @st.composite
-def tensor(draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]]) -> TensorType:
-    """The type of an activation of one of `shapes`."""
-    kind = draw(dtype())
-    return TensorType(draw(shapes), kind, draw(quant()) if kind == "int8" else None)
+def tensor(draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]], *others: str) -> TensorType:
+    """The type of an activation of one of `shapes`; for `others` see `dtype`."""
+    kind = draw(dtype(*others))
+    return TensorType(draw(shapes), kind, draw(quant_of(kind)))
 
 
 def values(generator: np.random.Generator, type: TensorType) -> np.ndarray[Any, Any]:

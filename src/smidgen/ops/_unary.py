@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from smidgen.ir import TensorType
+from smidgen.ir import QuantParams, TensorType
 from smidgen.numerics.lookup import apply_table
 from smidgen.numerics.requantize import MAX_SHIFT, quantize_multiplier
 from smidgen.ops import _rows
@@ -37,7 +37,6 @@ from smidgen.ops._rows import RowWindow
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
 
-    from smidgen.ir import QuantParams
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
@@ -208,14 +207,17 @@ class TableUnary(Unary):
         return draw_sample()
 
 
-def draw_ratio(x: QuantParams, low: float, high: float) -> SearchStrategy[QuantParams]:
+def draw_ratio(
+    x: QuantParams, low: float, high: float, dtype: str = "int8"
+) -> SearchStrategy[QuantParams]:
     """Parameters whose scale is that of `x`, or between `low` and `high` times that of `x`."""
     from hypothesis import strategies as st
 
     from smidgen.ops import _draw
 
-    other = _draw.quant(low * x.scale, high * x.scale)
-    return st.one_of(st.just(x), other, other, other)
+    other = _draw.quant(low * x.scale, high * x.scale, dtype)
+    same = _draw.zero_points(dtype).map(lambda z: QuantParams.per_tensor(x.scale, z))
+    return st.one_of(same, other, other, other)
 
 
 def lookup_kernel(accepts: Callable[[Site], str | None] | None = None) -> Kernel:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
+from smidgen.ir.types import ITEM_BITS
 from smidgen.numerics.affine import dequantize
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import NodeTypes, QuantRule, Role
@@ -28,9 +29,22 @@ def _params(site: Site) -> Mapping[str, Param]:
 
 
 def _overlap(site: Site) -> Mapping[int, int]:
-    # Elements grow from one byte to four: the last one written before the last one is read ends
-    # 3 bytes further on for each element.
-    return {0: 3 * max(0, site.output.size - 1)}
+    # Elements grow from one byte (or two) to four: the last one written before the last one is
+    # read ends 3 bytes (2) further on for each element.
+    growth = 4 - ITEM_BITS[site.dtype] // 8
+    return {0: growth * max(0, site.output.size - 1)}
+
+
+def _kernel(dtype: str) -> Kernel:
+    return Kernel(
+        f"sm_dequantize_{dtype}",
+        f"dequantize_{dtype}.h",
+        guard=guard(dtype, "float32"),
+        params=_params,
+        arguments=(0,),
+        struct="sm_dequantize_params",
+        overlap=_overlap,
+    )
 
 
 @dataclass(frozen=True)
@@ -57,16 +71,7 @@ class Dequantize(Unary):
     def tflite_version(self, types: NodeTypes) -> int:
         return {"int8": 2, "int16": 3, "float16": 3}.get(types.dtype, 1)
 
-    kernels = (
-        Kernel(
-            "sm_dequantize_int8",
-            "dequantize_int8.h",
-            guard=guard("int8", "float32"),
-            params=_params,
-            arguments=(0,),
-            overlap=_overlap,
-        ),
-    )
+    kernels = tuple(map(_kernel, ("int8", "uint8", "int16")))
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:
@@ -75,7 +80,10 @@ class Dequantize(Unary):
         from smidgen.ops import _draw
         from smidgen.ops._sample import Operand, Sample
 
-        def sample(shape: tuple[int, ...], quant: Any) -> Sample:
-            return Sample(cls(), (Operand(TensorType(shape, "int8", quant)),))
+        @st.composite
+        def draw_sample(draw: st.DrawFn) -> Sample:
+            kind = draw(st.sampled_from(("int8", "int8", "uint8", "int16")))
+            quant = draw(_draw.quant(1e-5, 30.0, kind))
+            return Sample(cls(), (Operand(TensorType(draw(_draw.shape()), kind, quant)),))
 
-        return st.builds(sample, _draw.shape(), _draw.quant(1e-5, 30.0))
+        return draw_sample()
