@@ -24,8 +24,8 @@ In the examples, which are executed, `model` is a float graph, `int8` the same q
 # The order in which the main job needs them.
 ORDER = (
     *("load", "Dataset", "quantize", "Recipe", "Rule", "shrink", "write_tflite"),
-    *("compile", "Firmware", "verify", "random_inputs", "run", "evaluate", "describe"),
-    *("squeeze", "Graph", "SmidgenError"),
+    *("compile", "Firmware", "verify", "random_inputs", "run", "Session", "evaluate"),
+    *("describe", "squeeze", "Graph", "SmidgenError"),
 )
 RESULTS = {
     "Run": "smidgen.backends.c.firmware",
@@ -40,7 +40,7 @@ RESULTS = {
     "LayerFacts": "smidgen.facts",
 }
 # Classes whose methods are for users; those of the others are for Smidgen itself.
-WITH_METHODS = ("Dataset", "Firmware", "Graph")
+WITH_METHODS = ("Dataset", "Firmware", "Graph", "Session")
 
 
 def api() -> str:

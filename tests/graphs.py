@@ -43,7 +43,7 @@ def difference(a: Graph, b: Graph, *, names: bool = False) -> str:
 
     if len(a.nodes) != len(b.nodes):
         return f"{len(a.nodes)} and {len(b.nodes)} nodes"
-    found = match_all(a.inputs, b.inputs, "inputs")
+    found = match_all(a.sources, b.sources, "inputs and states")
     for i, (left, right) in enumerate(zip(a.nodes, b.nodes, strict=True)):
         if found:
             break
@@ -52,4 +52,7 @@ def difference(a: Graph, b: Graph, *, names: bool = False) -> str:
         where = f"node {i} {left.op.name}"
         found = match_all(left.inputs, right.inputs, f"{where} operands")
         found = found or match_all(left.outputs, right.outputs, f"{where} results")
-    return found or match_all(a.outputs, b.outputs, "outputs")
+    found = found or match_all(a.results, b.results, "outputs and new states")
+    starts = zip(a.states, b.states, strict=True) if not found else ()
+    alike = all(np.array_equal(x.initial, y.initial) for x, y in starts)
+    return found or ("" if alike else "states start differently")

@@ -17,6 +17,7 @@ _HOME: dict[str, str] = {
     "Graph": "smidgen.ir",
     "Recipe": "smidgen.transforms.quantize",
     "Rule": "smidgen.transforms.quantize",
+    "Session": "smidgen.interpreter",
     "SmidgenError": "smidgen.errors",
     "compile": "smidgen.backends.c.firmware",
     "describe": "smidgen.facts",
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from smidgen.evaluate import run as run
     from smidgen.facts import describe as describe
     from smidgen.frontends import load as load
+    from smidgen.interpreter import Session as Session
     from smidgen.interpreter import random_inputs as random_inputs
     from smidgen.ir import Graph as Graph
     from smidgen.squeeze import squeeze as squeeze

@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.data import Dataset, accuracy, arrange, decode, is_one_hot, to_model
 from smidgen.errors import DataError, ToolMissingError, UnsupportedModelError
 from smidgen.facts import describe
-from smidgen.interpreter import batches, check_inputs, interpret
+from smidgen.interpreter import Session, batches, check_inputs, interpret
 from smidgen.ir import Graph
 
 Array = np.ndarray[Any, Any]
@@ -22,7 +22,7 @@ _WORTH_COMPILING = 16
 _MUCH = 2e9
 
 
-def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
+def run(graph: Graph, inputs: Array | Sequence[Array], *, stream: bool = False) -> list[Array]:
     """Run n samples through any graph on this machine; int8 graphs bit-exactly.
 
     Compiled C does the work of integer graphs where there is a compiler and enough samples to be
@@ -32,6 +32,8 @@ def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
     Args:
         graph: float or int8.
         inputs: one array (n, ...), or one for each input, in the inputs' dtypes.
+        stream: whether the samples are consecutive steps of a model with states, which are carried
+            from each to the next. Otherwise each sample finds the states as they are at first.
 
     Returns:
         One array (n, ...) for each output.
@@ -45,8 +47,10 @@ def run(graph: Graph, inputs: Array | Sequence[Array]) -> list[Array]:
         ((8, 10), 'int8')
     """
     arrays = check_inputs(graph, inputs)
+    if stream and graph.states:
+        return Session(graph).run(arrays)
     count = len(arrays[0]) if arrays else 1
-    if graph.is_quantized and count >= _WORTH_COMPILING:
+    if graph.is_quantized and count >= _WORTH_COMPILING and not graph.states:
         from smidgen.backends.c.host import FAST, QUICK, HostModel
 
         work = describe(graph).macs * count

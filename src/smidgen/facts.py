@@ -46,21 +46,25 @@ class ModelFacts:
     Args:
         name: the model's name.
         inputs, outputs: "name: type" of each.
+        states: the same of what it remembers from one inference to the next.
         layers: in execution order.
         macs: multiply-accumulates of one inference.
         parameters: elements of all constants.
         constant_bytes: their bytes.
         activation_bytes: the most bytes of activations alive at once, without overlaps.
+        state_bytes: bytes of the states, which are kept besides.
     """
 
     name: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    states: tuple[str, ...]
     layers: tuple[LayerFacts, ...]
     macs: int
     parameters: int
     constant_bytes: int
     activation_bytes: int
+    state_bytes: int
 
     @property
     def obstacles(self) -> tuple[LayerFacts, ...]:
@@ -82,11 +86,13 @@ def describe(graph: Graph) -> ModelFacts:
         graph.name,
         tuple(f"{n}: {graph.type(n)}" for n in graph.inputs),
         tuple(f"{n}: {graph.type(n)}" for n in graph.outputs),
+        tuple(f"{s.name}: {graph.type(s.input)}" for s in graph.states),
         layers,
         sum(layer.macs for layer in layers),
         sum(t.size for t in constants),
         sum(t.bytes for t in constants),
         _peak(graph),
+        graph.state_bytes,
     )
 
 
@@ -120,7 +126,7 @@ def _obstacle(graph: Graph, node: Node) -> str | None:
 
 def _peak(graph: Graph) -> int:
     last = {n: i for i, node in enumerate(graph.nodes) for n in node.inputs if n is not None}
-    last.update(dict.fromkeys(graph.outputs, len(graph.nodes)))
+    last.update(dict.fromkeys(graph.results, len(graph.nodes)))
     alive = {n: graph.type(n).bytes for n in graph.inputs}
     peak = sum(alive.values())
     for i, node in enumerate(graph.nodes):

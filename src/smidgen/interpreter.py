@@ -29,6 +29,7 @@ def interpret(
     *,
     rounding: str = "double",
     observe: Callable[[str, Array], None] | None = None,
+    stream: bool = False,
 ) -> list[Array]:
     """Run n samples through a graph.
 
@@ -37,7 +38,9 @@ def interpret(
         inputs: one array (n, ...), or one for each graph input, in the inputs' dtypes.
         rounding: "double" (as TFLM) or "single" rounding of requantization.
         observe: called with the name and array (n, ...) of every activation as it is computed,
-            inputs included.
+            inputs and states included.
+        stream: whether the samples are consecutive steps: states are carried from each to the
+            next, from their initial values on. Otherwise each sample starts from those.
 
     Returns:
         One array (n, ...) for each graph output.
@@ -55,15 +58,140 @@ def interpret(
         (3, 2)
     """
     arrays = check_inputs(graph, inputs)
+    if stream and graph.states:
+        return Session(graph, rounding=rounding).run(arrays, observe=observe)
     count = arrays[0].shape[0] if arrays else 1
     if count > 1 and not widens(graph):
-        return _one_by_one(graph, arrays, rounding, observe)
-    values: dict[str, Array] = dict(zip(graph.inputs, arrays, strict=True))
+        return _join(
+            count,
+            observe,
+            lambda i, watch: interpret(
+                graph, [a[i : i + 1] for a in arrays], rounding=rounding, observe=watch
+            ),
+        )
+    initial = [_repeated(s.initial, count) for s in graph.states]
+    return _step(graph, [*arrays, *initial], rounding, observe)[: len(graph.outputs)]
+
+
+class Session:
+    """A graph that runs step by step and remembers its states in between.
+
+    Args:
+        graph: any graph whose inputs have batch 1.
+        rounding: as in `interpret`.
+
+    Attributes:
+        states: the array of each state by its name; may be set.
+
+    Example:
+        >>> from smidgen.ir import GraphBuilder, TensorType
+        >>> from smidgen.ops import get_op
+        >>> b = GraphBuilder()
+        >>> x = b.input("x", TensorType((1, 1), "float32"))
+        >>> total = b.state("total", TensorType((1, 1), "float32"))
+        >>> y = b.add(get_op("ADD")(), [x, total])
+        >>> b.becomes(total, y)
+        >>> session = Session(b.build([y]))
+        >>> [session.step(np.ones((1, 1), np.float32))[0].item() for _ in range(3)]
+        [1.0, 2.0, 3.0]
+        >>> session.reset()
+    """
+
+    def __init__(self, graph: Graph, *, rounding: str = "double") -> None:
+        self.graph = graph
+        self.rounding = rounding
+        self.states: dict[str, Array] = {}
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget: every state becomes what it is at first."""
+        self.states = {s.name: s.initial for s in self.graph.states}
+
+    def step(
+        self,
+        inputs: Array | Sequence[Array],
+        *,
+        observe: Callable[[str, Array], None] | None = None,
+    ) -> list[Array]:
+        """Run one step.
+
+        Args:
+            inputs: one array (1, ...), or one for each graph input.
+            observe: as in `interpret`.
+
+        Returns:
+            One array (1, ...) for each graph output.
+
+        Raises:
+            DataError: if the arrays are not one sample of the graph's inputs.
+        """
+        arrays = check_inputs(self.graph, inputs)
+        if arrays and len(arrays[0]) != 1:
+            raise DataError(f"{len(arrays[0])} samples for one step", hint="use run(inputs)")
+        return self._step(arrays, observe)
+
+    def run(
+        self,
+        inputs: Array | Sequence[Array],
+        *,
+        observe: Callable[[str, Array], None] | None = None,
+    ) -> list[Array]:
+        """Run n samples in order, one step each; arguments and result are those of `interpret`."""
+        arrays = check_inputs(self.graph, inputs)
+        count = arrays[0].shape[0] if arrays else 1
+        return _join(
+            count, observe, lambda i, watch: self._step([a[i : i + 1] for a in arrays], watch)
+        )
+
+    def _step(
+        self, arrays: list[Array], observe: Callable[[str, Array], None] | None
+    ) -> list[Array]:
+        held = [self.states[s.name] for s in self.graph.states]
+        results = _step(self.graph, [*arrays, *held], self.rounding, observe)
+        count = len(self.graph.outputs)
+        names = (s.name for s in self.graph.states)
+        self.states = dict(zip(names, results[count:], strict=True))
+        return results[:count]
+
+
+def state_arrays(graph: Graph, inputs: Array | Sequence[Array], *, stream: bool) -> list[Array]:
+    """What the states hold at the start of each sample's step.
+
+    With them as further inputs `graph.opened()` computes each sample by itself.
+
+    Args:
+        graph: any graph.
+        inputs: as in `interpret`.
+        stream: whether states are carried over the samples in order, or reset before each.
+
+    Returns:
+        One array (n, ...) for each state.
+    """
+    arrays = check_inputs(graph, inputs)
+    count = arrays[0].shape[0] if arrays else 1
+    if not stream:
+        return [_repeated(s.initial, count) for s in graph.states]
+    session, seen = Session(graph), []
+    for i in range(count):
+        seen.append([session.states[s.name] for s in graph.states])
+        session.step([a[i : i + 1] for a in arrays])
+    return [np.concatenate(column) for column in zip(*seen, strict=True)]
+
+
+def _step(
+    graph: Graph,
+    arrays: list[Array],
+    rounding: str,
+    observe: Callable[[str, Array], None] | None,
+) -> list[Array]:
+    """Arrays of the graph's results (see `Graph.results`) from those of its sources."""
+    count = arrays[0].shape[0] if arrays else 1
+    values: dict[str, Array] = dict(zip(graph.sources, arrays, strict=True))
     for name, array in values.items():
         if observe is not None:
             observe(name, array)
     last_use = {n: i for i, node in enumerate(graph.nodes) for n in node.inputs if n is not None}
-    keep = set(graph.outputs)
+    keep = set(graph.results)
     for step, node in enumerate(graph.nodes):
         for name, array in zip(node.outputs, run_node(graph, node, values, rounding), strict=True):
             values[name] = array
@@ -72,13 +200,17 @@ def interpret(
         for operand in node.inputs:
             if operand in values and last_use[operand] == step and operand not in keep:
                 del values[operand]
-    outputs = []
-    for name in graph.outputs:
+    results = []
+    for name in graph.results:
         data = graph.data(name)
         array = values[name] if data is None else data
-        alike = count > 1 and array.shape[:1] == (1,)  # it depends on no input
-        outputs.append(np.repeat(array, count, axis=0) if alike else array)
-    return outputs
+        alike = array.shape[:1] == (1,)  # it depends on no input
+        results.append(_repeated(array, count) if alike else array)
+    return results
+
+
+def _repeated(array: Array, count: int) -> Array:
+    return np.repeat(array, count, axis=0) if count > 1 else array
 
 
 def batches(graph: Graph, count: int) -> list[slice]:
@@ -93,23 +225,18 @@ def batches(graph: Graph, count: int) -> list[slice]:
     return [slice(i, min(i + size, count)) for i in range(0, count, size)]
 
 
-def _one_by_one(
-    graph: Graph,
-    arrays: list[Array],
-    rounding: str,
+def _join(
+    count: int,
     observe: Callable[[str, Array], None] | None,
+    run: Callable[[int, Callable[[str, Array], None] | None], list[Array]],
 ) -> list[Array]:
-    """Sample by sample, for graphs whose batch axis cannot be widened."""
-    outputs: list[list[Array]] = []
+    """Run sample by sample and join what comes out."""
     seen: dict[str, list[Array]] = {}
 
     def collect(name: str, array: Array) -> None:
         seen.setdefault(name, []).append(array)
 
-    for i in range(arrays[0].shape[0]):
-        single = [a[i : i + 1] for a in arrays]
-        watch = None if observe is None else collect
-        outputs.append(interpret(graph, single, rounding=rounding, observe=watch))
+    outputs = [run(i, None if observe is None else collect) for i in range(count)]
     if observe is not None:
         for name, parts in seen.items():
             observe(name, np.concatenate(parts))

@@ -73,8 +73,10 @@ def inspect(facts: ModelFacts) -> list[Any]:
     lines = [
         f"inputs   {', '.join(facts.inputs)}",
         f"outputs  {', '.join(facts.outputs)}",
+        *([f"states   {', '.join(facts.states)}"] if facts.states else []),
         f"{facts.parameters:,} parameters in {facts.constant_bytes:,} bytes, {facts.macs:,} MACs, "
-        f"{facts.activation_bytes:,} bytes of activations at the peak",
+        f"{facts.activation_bytes:,} bytes of activations at the peak"
+        + (f", {facts.state_bytes:,} of states" if facts.states else ""),
     ]
     if facts.obstacles:
         lines.append(f"{len(facts.obstacles)} layers have no C kernel as they are: see obstacle")

@@ -2,7 +2,7 @@
 
 from smidgen.ir.builder import GraphBuilder
 from smidgen.ir.editor import GraphEditor
-from smidgen.ir.graph import Graph, Node, Operator, Value
+from smidgen.ir.graph import Graph, Node, Operator, State, Value
 from smidgen.ir.int4 import INT4_MAX, INT4_MIN, pack_int4, unpack_int4
 from smidgen.ir.text import parse, to_text
 from smidgen.ir.types import ITEM_BITS, QuantParams, TensorType, numpy_dtype
@@ -18,6 +18,7 @@ __all__ = [
     "Node",
     "Operator",
     "QuantParams",
+    "State",
     "TensorType",
     "Value",
     "numpy_dtype",

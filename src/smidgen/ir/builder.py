@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.ir.graph import Graph, Node, Operator, Value
-from smidgen.ir.types import QuantParams, TensorType
+from smidgen.errors import GraphError
+from smidgen.ir.graph import Graph, Node, Operator, State, Value
+from smidgen.ir.types import QuantParams, TensorType, numpy_dtype
 from smidgen.ir.verify import verify
 
 
@@ -29,6 +30,8 @@ class GraphBuilder:
         self._values: dict[str, Value] = {}
         self._nodes: list[Node] = []
         self._channels_first: set[str] = set()
+        self._states: dict[str, tuple[str, np.ndarray[Any, Any], bool]] = {}
+        self._becomes: dict[str, str] = {}
 
     def fresh(self, hint: str) -> str:
         """A name that no value has yet, made from `hint`."""
@@ -53,6 +56,51 @@ class GraphBuilder:
         if channels_first:
             self._channels_first.add(name)
         return name
+
+    def state(
+        self,
+        name: str,
+        type: TensorType,
+        initial: np.ndarray[Any, Any] | None = None,
+        *,
+        shared: bool = False,
+    ) -> str:
+        """Declare a state and return the name of the value that holds it during a step.
+
+        Args:
+            name: of the state and, made unique, of that value.
+            type: of the value.
+            initial: what it is at first; zeros by default (the zero point, if it has one).
+            shared: whether other functions of the model know it too (see `State`).
+
+        Example:
+            A running sum:
+
+            >>> from smidgen.ops import get_op
+            >>> b = GraphBuilder("sum")
+            >>> x = b.input("x", TensorType((1, 4), "float32"))
+            >>> total = b.state("total", TensorType((1, 4), "float32"))
+            >>> y = b.add(get_op("ADD")(), [x, total])
+            >>> b.becomes(total, y)
+            >>> b.build([y]).states[0].output
+            'add'
+        """
+        value = self.fresh(name)
+        self._values[value] = Value(value, type)
+        if initial is None:
+            zero = type.quant.zero_point if type.quant is not None else 0
+            initial = np.full(type.shape, zero, numpy_dtype(type.dtype))
+        self._states[value] = (name, np.ascontiguousarray(initial), shared)
+        return value
+
+    def becomes(self, state: str, output: str) -> None:
+        """Say which value a state becomes at the end of the step.
+
+        Args:
+            state: what `state` returned.
+            output: the value.
+        """
+        self._becomes[state] = output
 
     def constant(
         self,
@@ -118,7 +166,14 @@ class GraphBuilder:
         return tuple(names)
 
     def build(self, outputs: list[str]) -> Graph:
-        """The finished graph, verified."""
+        """The finished graph, verified.
+
+        Raises:
+            GraphError: if it is not well formed, or a state does not become anything.
+        """
+        for value, (name, _, _) in self._states.items():
+            if value not in self._becomes:
+                raise GraphError(f"state {name!r} never becomes anything")
         graph = Graph(
             self.name,
             tuple(self._inputs),
@@ -126,6 +181,10 @@ class GraphBuilder:
             dict(self._values),
             tuple(self._nodes),
             frozenset(self._channels_first),
+            tuple(
+                State(name, value, self._becomes[value], initial, shared)
+                for value, (name, initial, shared) in self._states.items()
+            ),
         )
         verify(graph)
         return graph

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.ir.graph import Graph, Node, Operator, Value
+from smidgen.ir.graph import Graph, Node, Operator, State, Value
 from smidgen.ir.types import QuantParams, TensorType
 from smidgen.ir.verify import verify
 
@@ -30,6 +30,7 @@ class GraphEditor:
         self.nodes: list[Node] = list(graph.nodes)
         self.inputs: list[str] = list(graph.inputs)
         self.outputs: list[str] = list(graph.outputs)
+        self.states: list[State] = list(graph.states)
         self.modified = False
 
     def fresh(self, hint: str) -> str:
@@ -61,12 +62,15 @@ class GraphEditor:
         self.modified = True
 
     def replace_uses(self, old: str, new: str) -> None:
-        """Let every reader of `old`, graph outputs included, read `new`."""
+        """Let every reader of `old`, graph outputs and states included, read `new`."""
         for i, node in enumerate(self.nodes):
             if old in node.inputs:
                 inputs = tuple(new if n == old else n for n in node.inputs)
                 self.nodes[i] = dataclasses.replace(node, inputs=inputs)
         self.outputs = [new if n == old else n for n in self.outputs]
+        self.states = [
+            dataclasses.replace(s, output=new) if s.output == old else s for s in self.states
+        ]
         self.modified = True
 
     def _index(self, node: Node) -> int:
@@ -123,19 +127,41 @@ class GraphEditor:
         return out
 
     def finish(self) -> Graph:
-        """The edited graph: unused nodes and values dropped, in execution order, verified."""
-        nodes = _sorted_by_need(self.nodes, self.outputs)
+        """The edited graph: unused nodes and values dropped, in execution order, verified.
+
+        A state that no output depends on goes too, unless other functions share it.
+        """
+        states = self._needed_states()
+        nodes = _sorted_by_need(self.nodes, [*self.outputs, *(s.output for s in states)])
         used = {n for node in nodes for n in (*node.inputs, *node.outputs) if n is not None}
-        used.update(self.inputs, self.outputs)
+        used.update(self.inputs, self.outputs, *((s.input, s.output) for s in states))
         graph = dataclasses.replace(
             self.graph,
             inputs=tuple(self.inputs),
             outputs=tuple(self.outputs),
             values={n: v for n, v in self.values.items() if n in used},
             nodes=tuple(nodes),
+            states=tuple(states),
         )
         verify(graph)
         return graph
+
+    def _needed_states(self) -> list[State]:
+        """The states that some output depends on, through other states too, or that are shared."""
+        producer = {out: node for node in self.nodes for out in node.outputs}
+        becomes = {s.input: s.output for s in self.states}
+        stack = [*self.outputs, *(n for s in self.states if s.shared for n in (s.input, s.output))]
+        seen: set[str] = set()
+        while stack:
+            name = stack.pop()
+            if name in seen:
+                continue
+            seen.add(name)
+            if name in becomes:
+                stack.append(becomes[name])
+            if name in producer:
+                stack.extend(n for n in producer[name].inputs if n is not None)
+        return [s for s in self.states if s.input in seen]
 
 
 def _sorted_by_need(nodes: list[Node], outputs: list[str]) -> list[Node]:

@@ -69,6 +69,26 @@ class Node:
 
 
 @dataclass(frozen=True, eq=False)
+class State:
+    """What a graph remembers from one step to the next: a value read, and what becomes of it.
+
+    Args:
+        name: of the state, unique among the graph's; functions of one model share it by name.
+        input: the value that holds it at the start of a step, defined like a graph input.
+        output: the value that it becomes at the end of the step, of the same type.
+        initial: its array at the first step and after each reset, of the value's type.
+        shared: whether other functions of the model may read or write it too; it then stays
+            whatever this graph does with it.
+    """
+
+    name: str
+    input: str
+    output: str
+    initial: np.ndarray[Any, Any]
+    shared: bool = False
+
+
+@dataclass(frozen=True, eq=False)
 class Graph:
     """A network: inputs, outputs, values by name and nodes in execution order.
 
@@ -83,6 +103,7 @@ class Graph:
         nodes: in execution order: operands are defined before they are used.
         channels_first: inputs that the *source* model took channels-first, by name; data given
             in the source's layout is transposed at the door.
+        states: what is remembered from one inference to the next.
     """
 
     name: str
@@ -91,6 +112,7 @@ class Graph:
     values: Mapping[str, Value]
     nodes: tuple[Node, ...]
     channels_first: frozenset[str] = field(default_factory=frozenset)
+    states: tuple[State, ...] = ()
 
     def type(self, name: str) -> TensorType:
         """The type of the value called `name`."""
@@ -127,6 +149,32 @@ class Graph:
     def output_types(self) -> tuple[TensorType, ...]:
         """Types of the outputs, in order."""
         return tuple(self.type(n) for n in self.outputs)
+
+    @cached_property
+    def sources(self) -> tuple[str, ...]:
+        """Values that are there before the first node runs: inputs, then states."""
+        return (*self.inputs, *(s.input for s in self.states))
+
+    @cached_property
+    def results(self) -> tuple[str, ...]:
+        """Values that are needed after the last node: outputs, then what states become."""
+        return (*self.outputs, *(s.output for s in self.states))
+
+    @property
+    def state_bytes(self) -> int:
+        """Bytes of all states."""
+        return sum(self.type(s.input).bytes for s in self.states)
+
+    def opened(self) -> Graph:
+        """The same graph with its states as further inputs and outputs (see `closed`).
+
+        One step of a graph with states is an ordinary function of inputs and states.
+        """
+        return replace(self, inputs=self.sources, outputs=self.results, states=())
+
+    def closed(self, like: Graph) -> Graph:
+        """The inverse of `opened`: this graph with the inputs, outputs and states of another."""
+        return replace(self, inputs=like.inputs, outputs=like.outputs, states=like.states)
 
     @property
     def constant_bytes(self) -> int:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import GraphError
-from smidgen.ir.graph import Graph, Node, Operator, Value
+from smidgen.ir.graph import Graph, Node, Operator, State, Value
 from smidgen.ir.types import QuantParams, TensorType, numpy_dtype
 from smidgen.ir.verify import verify
 
@@ -35,10 +35,14 @@ def to_text(graph: Graph, *, constants: bool = True) -> str:
     for name in graph.inputs:
         layout = " channels_first" if name in graph.channels_first else ""
         lines.append(f"  input {_quote(name)}: {graph.type(name)}{layout}")
+    for state in graph.states:
+        shared = " shared" if state.shared else ""
+        text = _data(state.initial) if constants else ""
+        becomes = f"{_quote(state.input)}: {graph.type(state.input)} -> {_quote(state.output)}"
+        lines.append(f"  state {_quote(state.name)}: {becomes}{shared}{text}")
     for name, value in graph.values.items():
         if value.data is not None:
-            data = base64.b64encode(np.ascontiguousarray(value.data).tobytes()).decode()
-            text = f" = {data}" if constants else ""
+            text = _data(value.data) if constants else ""
             lines.append(f"  const {_quote(name)}: {value.type}{text}")
     for node in graph.nodes:
         outs = ", ".join(f"{_quote(n)}: {graph.type(n)}" for n in node.outputs)
@@ -48,6 +52,10 @@ def to_text(graph: Graph, *, constants: bool = True) -> str:
         lines.append(f"  {outs} = {node.op.name}({ins}){attrs}{layer}")
     lines.append("  output " + ", ".join(_quote(n) for n in graph.outputs))
     return "\n".join(lines) + "\n"
+
+
+def _data(array: np.ndarray[Any, Any]) -> str:
+    return f" = {base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()}"
 
 
 def _quote(name: str) -> str:
@@ -79,6 +87,7 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
     values: dict[str, Value] = {}
     nodes: list[Node] = []
     channels_first: set[str] = set()
+    states: list[State] = []
     for number, line in enumerate(text.splitlines(), 1):
         scan = _Scanner(line.strip())
         try:
@@ -92,10 +101,15 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
                     channels_first.add(value.name)
             elif scan.take("const "):
                 value = _typed(scan)
-                scan.need(" = ")
-                raw = base64.b64decode(scan.rest(), validate=True)
-                array = np.frombuffer(raw, numpy_dtype(value.type.dtype)).reshape(value.type.shape)
-                values[value.name] = dataclasses.replace(value, data=array)
+                values[value.name] = dataclasses.replace(value, data=_array(scan, value.type))
+            elif scan.take("state "):
+                state = scan.name()
+                scan.need(": ")
+                value = _typed(scan)
+                values[value.name] = value
+                scan.need(" -> ")
+                output, shared = scan.name(), scan.take(" shared")
+                states.append(State(state, value.name, output, _array(scan, value.type), shared))
             elif scan.take("output "):
                 while not scan.done():
                     outputs.append(scan.name())
@@ -105,7 +119,13 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
         except (ValueError, TypeError, SyntaxError) as error:
             raise GraphError(f"line {number} of the text cannot be read: {error}") from error
     graph = Graph(
-        name, tuple(inputs), tuple(outputs), values, tuple(nodes), frozenset(channels_first)
+        name,
+        tuple(inputs),
+        tuple(outputs),
+        values,
+        tuple(nodes),
+        frozenset(channels_first),
+        tuple(states),
     )
     verify(graph)
     return graph
@@ -164,6 +184,12 @@ class _Scanner:
                 if depth == 0:
                     return ast.literal_eval(self.text[start : self.at])
         raise ValueError(f"no closing {closing!r}")
+
+
+def _array(scan: _Scanner, type: TensorType) -> np.ndarray[Any, Any]:
+    scan.need(" = ")
+    raw = base64.b64decode(scan.rest(), validate=True)
+    return np.frombuffer(raw, numpy_dtype(type.dtype)).reshape(type.shape)
 
 
 def _typed(scan: _Scanner) -> Value:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smidgen.errors import GraphError
-from smidgen.ir.graph import Graph, Node
+from smidgen.ir.graph import Graph, Node, State
 from smidgen.ir.int4 import INT4_MAX, INT4_MIN
 from smidgen.ir.types import numpy_dtype
 
@@ -44,11 +44,40 @@ def verify(graph: Graph) -> None:
         if name in defined:
             raise GraphError(f"input {name!r} is also a constant or listed twice")
         defined.add(name)
+    for state in graph.states:
+        if state.input not in graph.values:
+            raise GraphError(f"{_called(state)} is held by {state.input!r}, which has no type")
+        if state.input in defined:
+            raise GraphError(
+                f"{_called(state)} is held by {state.input!r}, which is something else"
+            )
+        defined.add(state.input)
     for node in graph.nodes:
         _check_node(graph, node, defined)
     for name in graph.outputs:
         if name not in defined:
             raise GraphError(f"output {name!r} is never computed")
+    for state in graph.states:
+        _check_state(graph, state, defined)
+    if len({s.name for s in graph.states}) < len(graph.states):
+        raise GraphError("two states have the same name")
+
+
+def _called(state: State) -> str:
+    return f"state {state.name!r}"
+
+
+def _check_state(graph: Graph, state: State, defined: set[str]) -> None:
+    if state.output not in defined:
+        raise GraphError(f"{_called(state)} becomes {state.output!r}, which is never computed")
+    type, becomes = graph.type(state.input), graph.type(state.output)
+    if type != becomes:
+        raise GraphError(f"{_called(state)} is {type}, but becomes {state.output!r}, {becomes}")
+    initial = state.initial
+    if (initial.shape, initial.dtype) != (type.shape, numpy_dtype(type.dtype)):
+        raise GraphError(
+            f"{_called(state)} is {type}, but starts as {initial.dtype}{list(initial.shape)}"
+        )
 
 
 def _check_channels(graph: Graph, name: str) -> None:

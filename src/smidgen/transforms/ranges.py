@@ -24,7 +24,7 @@ def value_ranges(graph: Graph) -> dict[str, Range]:
     Returns:
         For each value, arrays (low, high) of its shape and dtype. Constants are their own bounds.
     """
-    ranges: dict[str, Range] = {n: unknown(graph.type(n)) for n in graph.inputs}
+    ranges: dict[str, Range] = {n: unknown(graph.type(n)) for n in graph.sources}
     ranges |= {n: (v.data, v.data) for n, v in graph.values.items() if v.data is not None}
     for node in graph.nodes:
         op: Op = node.op  # type: ignore[assignment]

@@ -149,8 +149,10 @@ class Channels:
                     labels = self._axes[place, axis]
                     rest = ~covered.get((i, operand, axis), np.zeros(len(labels), bool))
                     self._pin_all(labels[rest], f"{node.label} cannot do without it")
-        for name in (*self.graph.inputs, *self.graph.outputs):
+        for name in (*self.graph.sources, *self.graph.results):
             what = "input" if name in self.graph.inputs else "output"
+            if name not in (*self.graph.inputs, *self.graph.outputs):
+                what = "state"
             for axis in known.get(name, ()):
                 self._pin_all(self._axes[name, axis], f"it is part of the model's {what} {name!r}")
 

@@ -10,6 +10,7 @@ from textwrap import dedent
 from smidgen.backends.c._write_calls import MOVE_ROWS, CallWriter, c_type, comment, float_literal
 from smidgen.backends.c.arena import Arena
 from smidgen.backends.c.stream import Stream
+from smidgen.errors import UnsupportedModelError
 from smidgen.ir import Graph, TensorType
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
@@ -59,6 +60,10 @@ def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -
     Returns:
         Header, source and the kernels they need.
     """
+    if graph.states:
+        raise UnsupportedModelError(
+            "models with states are not compiled yet", where=f"state {graph.states[0].name!r}"
+        )
     name = c_identifier(graph.name)
     writer = CallWriter(graph, arena)
     headers = dict.fromkeys(step.kernel.source for step in arena.steps)

@@ -68,6 +68,10 @@ def write(
         >>> write_tflite(int8, "copy.tflite")[4:8]
         b'TFL3'
     """
+    if graph.states:
+        raise UnsupportedModelError(
+            "models with states are not written yet", where=f"state {graph.states[0].name!r}"
+        )
     writer = _Writer(graph, names, compact or tflm_only, tflm_only)
     data = encode(writer.model(offline_memory_plan))
     if path is not None:

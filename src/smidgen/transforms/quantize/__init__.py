@@ -9,6 +9,7 @@ import numpy as np
 
 from smidgen.data import Dataset, to_model
 from smidgen.errors import DataError, RecipeError
+from smidgen.interpreter import state_arrays
 from smidgen.ir import Graph
 from smidgen.transforms.quantize.calibrate import calibrate
 from smidgen.transforms.quantize.convert import convert
@@ -44,6 +45,7 @@ def quantize(
     *,
     samples: int = CALIBRATION_SAMPLES,
     seed: int = 0,
+    stream: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> Graph:
     """Turn a float graph into an integer one, with ranges found on calibration samples.
@@ -58,6 +60,9 @@ def quantize(
         recipe: a preset's name or a `Recipe`.
         samples: how many samples to calibrate on, drawn at random.
         seed: of that draw.
+        stream: whether the samples are consecutive steps of a model with states: then the first
+            ones are taken, in order, and states are carried over them. Otherwise each sample finds
+            the states as they are at first.
         progress: called with (samples done, samples to do).
 
     Returns:
@@ -80,16 +85,20 @@ def quantize(
     graph = prepare(graph)
     recipe = recipe.for_graph(graph)
     recipe.check(graph)
-    arrays = _draw(graph, data, samples, seed)
+    arrays = _draw(graph, data, samples, None if stream else seed)
     if recipe.equalize:
         graph = equalize(graph)
+    arrays += state_arrays(graph, arrays, stream=stream)
+    step = graph.opened()  # with what the states hold given, samples are independent
     observers = {n: recipe.rule(node).observer for node in graph.nodes for n in node.outputs}
-    ranges = calibrate(graph, arrays, observers, progress=progress)
+    ranges = calibrate(step, arrays, observers, progress=progress)
     integer = convert(graph, ranges, recipe)
     if recipe.fit_weights:
-        integer = fit_weights(graph, integer, [a[:FIT_SAMPLES] for a in arrays])
+        few = [a[:FIT_SAMPLES] for a in arrays]
+        integer = fit_weights(step, integer.opened(), few).closed(integer)
     if recipe.correct_bias:
-        integer = correct_bias(graph, integer, [a[:BIAS_SAMPLES] for a in arrays])
+        few = [a[:BIAS_SAMPLES] for a in arrays]
+        integer = correct_bias(step, integer.opened(), few).closed(integer)
     return integer
 
 
@@ -101,9 +110,12 @@ def prepare(graph: Graph) -> Graph:
 
 
 def _draw(
-    graph: Graph, data: Dataset | Array | Sequence[Array], count: int, seed: int
+    graph: Graph, data: Dataset | Array | Sequence[Array], count: int, seed: int | None
 ) -> list[Array]:
-    """Some of the samples, in the graph's own layout and dtypes: one array for each input."""
+    """Some of the samples, in the graph's own layout and dtypes: one array for each input.
+
+    They are drawn at random, or the first ones in order if there is no seed.
+    """
     if isinstance(data, Dataset):
         given = [data.x]
     else:
@@ -120,5 +132,7 @@ def _draw(
     if count < 1:
         raise DataError(f"{count} samples to calibrate on", hint="give at least 1")
     # In random order, so that the first ones are a fair choice as well.
-    chosen = np.random.default_rng(seed).permutation(lengths.pop())[:count]
+    total = lengths.pop()
+    order = np.arange(total) if seed is None else np.random.default_rng(seed).permutation(total)
+    chosen = order[:count]
     return [to_model(graph, array[chosen], input=i) for i, array in enumerate(given)]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import GraphError, RecipeError
-from smidgen.ir import Graph, GraphBuilder, Node, QuantParams, TensorType, numpy_dtype
+from smidgen.ir import Graph, GraphBuilder, Node, QuantParams, State, TensorType, numpy_dtype
 from smidgen.numerics.affine import quantize, round_half_away
 from smidgen.ops import QuantRule, Role, get_op
 from smidgen.transforms.quantize.observers import Range
@@ -100,11 +100,18 @@ class _Converter:
                 self.integer[name, params] = made
             else:
                 self.real[name] = self.builder.input(name, type, channels_first=first)
+        held = [self._state(state) for state in graph.states]
         for node in graph.nodes:
             if node.outputs[0] in self.plan.nodes:
                 self._integer_node(node)
             else:
                 self._float_node(node)
+        for state, value in zip(graph.states, held, strict=True):
+            quant = self.plan.made.get(state.input)
+            becomes = (
+                self._real(state.output) if quant is None else self._integer(state.output, quant)
+            )
+            self.builder.becomes(value, becomes)
         outputs = []
         for name in graph.outputs:
             integer = None
@@ -118,6 +125,20 @@ class _Converter:
                 f"the ranges found make scales that do not work ({error})",
                 hint="leave that layer in float32 with a Rule, or scale the data",
             ) from error
+
+    def _state(self, state: State) -> str:
+        """Declare a state in the form that its readers or its maker take."""
+        type, quant, initial = self.graph.type(state.input), None, state.initial
+        if state.input in self.plan.made:
+            quant = self.plan.made[state.input]
+            type = TensorType(type.shape, "int8", quant)
+            initial = quantize(initial, quant.scale, quant.zero_point, "int8")
+        value = self.builder.state(state.name, type, initial, shared=state.shared)
+        if quant is None:
+            self.real[state.input] = value
+        else:
+            self.integer[state.input, quant] = value
+        return value
 
     def _integer_node(self, node: Node) -> None:
         dtype = weight_dtype(self.graph, node, self.recipe.rule(node).weight_dtype)

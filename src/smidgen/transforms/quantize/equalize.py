@@ -108,7 +108,7 @@ def _pair(graph: Graph, node: Node) -> _Pair | None:
     readers = graph.consumers[out]
     if getattr(node.op, "fused_activation_function", None) not in _HOMOGENEOUS:
         return None
-    if len(readers) != 1 or readers[0].inputs.count(out) != 1 or out in graph.outputs:
+    if len(readers) != 1 or readers[0].inputs.count(out) != 1 or out in graph.results:
         return None
     type, reader = graph.type(out), readers[0]
     made = _axes(graph, node, AxisRef(-1, type.rank - 1))

@@ -46,7 +46,9 @@ class LayerError:
     cause: str
 
 
-def layer_errors(float_graph: Graph, graph: Graph, samples: list[Array]) -> list[LayerError]:
+def layer_errors(
+    float_graph: Graph, graph: Graph, samples: list[Array], *, stream: bool = False
+) -> list[LayerError]:
     """Compare every layer of an integer graph with the float graph it came from.
 
     Args:
@@ -54,6 +56,7 @@ def layer_errors(float_graph: Graph, graph: Graph, samples: list[Array]) -> list
         graph: the integer graph, whose results have the same names.
         samples: float samples, one array (n, ...) for each input of the float graph; a few dozen
             say enough, and every activation of all of them is held.
+        stream: whether they are consecutive steps of a model with states.
 
     Returns:
         One entry for each integer layer, the lowest own signal-to-noise ratio first.
@@ -65,10 +68,10 @@ def layer_errors(float_graph: Graph, graph: Graph, samples: list[Array]) -> list
         ("...", '...')
     """
     real: dict[str, Array] = {}
-    interpret(float_graph, samples, observe=real.__setitem__)
+    interpret(float_graph, samples, observe=real.__setitem__, stream=stream)
     inputs = [encode(graph.type(n), s) for n, s in zip(graph.inputs, samples, strict=True)]
     got: dict[str, Array] = {}
-    interpret(graph, inputs, observe=got.__setitem__)
+    interpret(graph, inputs, observe=got.__setitem__, stream=stream)
     found = []
     for node in graph.nodes:
         name = node.outputs[0]

@@ -85,6 +85,11 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
             groups.join([name for name in operands if name is not None])
         if rule.output and "int8" in rule.output:
             demanded[node.outputs[0]] = rule.output["int8"]
+    for state in graph.states:  # it is kept as what makes or reads it wants, in one form
+        if any(groups.has(name) for name in (state.input, state.output)):
+            for name in (state.input, state.output):
+                groups.add(name)
+            groups.join([state.input, state.output])
     made: dict[str, QuantParams] = {}
     tied: dict[str, QuantParams] = {}
     for members in groups.all():
@@ -128,6 +133,10 @@ class _Groups:
     def add(self, name: str) -> None:
         """A value, alone unless it is known already."""
         self._parent.setdefault(name, name)
+
+    def has(self, name: str) -> bool:
+        """Whether the value is in some group."""
+        return name in self._parent
 
     def join(self, names: list[str]) -> None:
         """Make one group of the groups of several values."""

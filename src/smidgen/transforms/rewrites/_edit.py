@@ -34,13 +34,14 @@ def set_constant(
 
 
 def _readers(edit: GraphEditor, name: str) -> int:
-    return sum(node.inputs.count(name) for node in edit.nodes) + edit.outputs.count(name)
+    results = [*edit.outputs, *(s.output for s in edit.states)]
+    return sum(node.inputs.count(name) for node in edit.nodes) + results.count(name)
 
 
 def only_reader(graph: Graph, name: str) -> Node | None:
-    """The node that reads a value, if it is the only one and the model does not output it."""
+    """The only node that reads a value, unless the model keeps or outputs it."""
     readers = graph.consumers[name]
-    return readers[0] if len(readers) == 1 and name not in graph.outputs else None
+    return readers[0] if len(readers) == 1 and name not in graph.results else None
 
 
 def bypass(graph: Graph, node: Node, source: str) -> Graph | None:

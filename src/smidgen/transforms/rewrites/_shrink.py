@@ -40,10 +40,10 @@ def shrink_with(
     if samples is None:
         samples = min(max(MACS // max(count_macs(graph), 1), SAMPLES[0]), SAMPLES[1])
     inputs = random_inputs(graph, samples, seed)
-    want = interpret(graph, inputs)
+    want = interpret(graph, inputs, stream=True)
 
     def same(other: Graph) -> bool:
-        got = interpret(other, inputs)
+        got = interpret(other, inputs, stream=True)
         return all(np.array_equal(a, b, equal_nan=True) for a, b in zip(want, got, strict=True))
 
     if report.changes and not same(small):

@@ -93,7 +93,7 @@ def _into_next(
 ) -> Patch | None:
     (out,) = node.outputs
     readers = graph.consumers[out]
-    if out in graph.outputs or not readers:
+    if out in graph.results or not readers:
         return None
     for reader in readers:
         why = _why_not_next(graph, reader, out, offset)

@@ -17,7 +17,7 @@ def find(graph: Graph, refuse: Refuse) -> Patch | None:
         for name in graph.producers
         if ranges[name][0].dtype.kind != "f" and (ranges[name][0] == ranges[name][1]).all()
     }
-    for name in sorted(fixed - set(graph.outputs)):
+    for name in sorted(fixed - set(graph.results)):
         if not all(_varies(graph, reader, fixed) for reader in graph.consumers[name]):
             continue  # a reader that is constant too comes first, and takes this one along
         edit = GraphEditor(graph)

@@ -16,8 +16,8 @@ def find(graph: Graph, refuse: Refuse) -> Patch | None:
         operands = [name for name in node.inputs if name is not None]
         if not operands or not all(graph.values[name].is_constant for name in operands):
             continue
-        if any(name in graph.outputs for name in node.outputs):
-            continue  # an output of the model has to be computed by some node
+        if any(name in graph.results for name in node.outputs):
+            continue  # an output or a new state of the model has to be computed by some node
         results, others = (run_node(graph, node, {}, rounding) for rounding in ROUNDINGS)
         if not all(map(np.array_equal, results, others)):
             refuse(node, "the result depends on how a runtime rounds")

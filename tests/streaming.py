@@ -1,0 +1,48 @@
+"""Small networks that remember: what the tests of states share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smidgen.ir import Graph, GraphBuilder, TensorType
+from smidgen.ops import get_op
+
+Array = np.ndarray[Any, Any]
+
+FRAMES, BINS, CLASSES = 4, 6, 3
+
+
+def ring(seed: int = 3) -> Graph:
+    """A streaming keyword spotter in small: the last frames in a ring, a filter over all of them.
+
+    The input is (1, 1, 6), one frame; the state holds the three frames before it.
+    """
+    rng = np.random.default_rng(seed)
+    b = GraphBuilder("ring")
+    x = b.input("x", TensorType((1, 1, BINS), "float32"))
+    past = b.state("past", TensorType((1, FRAMES - 1, BINS), "float32"))
+    window = b.add(get_op("CONCATENATION")(axis=1), [past, x], name="window")
+    recent = get_op("STRIDED_SLICE")(begin=(0, 1, 0), end=(1, FRAMES, BINS), strides=(1, 1, 1))
+    b.becomes(past, b.add(recent, [window], name="recent"))
+    flat = b.add(get_op("RESHAPE")(new_shape=(1, FRAMES * BINS)), [window], name="flat")
+    w = b.constant(rng.normal(0, 0.3, (CLASSES, FRAMES * BINS)).astype(np.float32), name="w")
+    bias = b.constant(rng.normal(0, 0.3, CLASSES).astype(np.float32), name="bias")
+    scores = b.add(get_op("FULLY_CONNECTED")(), [flat, w, bias], name="scores")
+    return b.build([scores])
+
+
+def frames(count: int, seed: int = 5) -> Array:
+    """Consecutive inputs of `ring`, (count, 1, 6)."""
+    return np.random.default_rng(seed).normal(size=(count, 1, BINS)).astype(np.float32)
+
+
+def ring_by_hand(graph: Graph, x: Array) -> Array:
+    """What `ring` computes for consecutive inputs, as one formula over all of them."""
+    w, bias = (graph.values[name].data for name in ("w", "bias"))
+    assert w is not None and bias is not None
+    padded = np.concatenate([np.zeros((FRAMES - 1, BINS), np.float32), x[:, 0]])
+    windows = np.stack([padded[i : i + FRAMES].reshape(-1) for i in range(len(x))])
+    result: Array = windows @ w.T + bias
+    return result
