@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.ir import TensorType, pack_int4
 from smidgen.numerics.requantize import quantize_multipliers, requantize
-from smidgen.ops import _sum_range
+from smidgen.ops import _sum_range, _torch
 from smidgen.ops._activation import (
     check_activation,
     check_bounds,
@@ -21,14 +21,12 @@ from smidgen.ops._activation import (
 )
 from smidgen.ops._kernel import Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     NodeTypes,
     Op,
     QuantRule,
     Role,
     TfliteNode,
     Types,
-    unsupported,
 )
 from smidgen.ops._range import Range
 from smidgen.ops._rows import RowWindow
@@ -59,6 +57,10 @@ class Weighted(Op):
 
     def accumulate(self, x: Array, w: Array) -> Array:
         """Sums of products (..., output channels), in the arrays' own dtype."""
+        raise NotImplementedError
+
+    def torch_accumulate(self, x: Any, w: Any, bias: Any) -> Any:
+        """Sums of products plus bias on torch tensors, before the activation."""
         raise NotImplementedError
 
     def factors(self, types: NodeTypes) -> tuple[Array, Array]:
@@ -104,7 +106,10 @@ class Weighted(Op):
             check_bounds(self.fused_activation_function, outputs[0])
             check_factor(types.scale(0) * max(types.quant(1).scales) / types.scale(-1))
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        x, w, *rest = tensors
+        y = self.torch_accumulate(x, w, rest[0] if rest else None)
+        return _torch.activation(y, self.fused_activation_function)
 
 
 @dataclass(frozen=True)

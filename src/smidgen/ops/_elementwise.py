@@ -10,6 +10,7 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.numerics.lookup import INT8_VALUES
+from smidgen.ops import _torch
 from smidgen.ops._activation import (
     check_activation,
     check_bounds,
@@ -84,6 +85,14 @@ class Binary(Broadcast):
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
         check_bounds(self.fused_activation_function, outputs[0])
+
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return _torch.activation(self.torch_combine(a, b), self.fused_activation_function)
+
+    def torch_combine(self, a: Any, b: Any) -> Any:
+        """`float_combine` of torch tensors."""
+        return self.float_combine(a, b)  # arithmetic operators are the same on both
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

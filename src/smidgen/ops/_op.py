@@ -60,8 +60,8 @@ def unsupported(why: str) -> Any:
     return Unsupported(why)
 
 
-# Until the training room exists every operator says this, in one place.
-NOT_TRAINABLE_YET = "training is not available yet: this operator has no torch lowering"
+# What operators without a torch lowering say, in one place.
+NOT_TRAINABLE_YET = "this operator cannot be trained through: it has no torch lowering yet"
 
 
 @dataclass(frozen=True)
@@ -245,9 +245,24 @@ class Op:
         """Which operands share scales, where the channel axis is, what the output must be."""
         raise NotImplementedError
 
-    def torch_lower(self, *tensors: Any) -> Any:
-        """The same operator on torch tensors, channels last."""
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        """Float meaning on torch tensors, channels last, differentiable: one tensor, or a tuple.
+
+        Axis 0 may be widened as in `float_ref`. With `training`, statistics are the batch's.
+        """
         raise NotImplementedError
+
+    def trained(self, *types: TensorType | None) -> tuple[int, ...]:
+        """Operands that training adjusts where they are float constants: all but indices.
+
+        A constant of one element is part of a formula (an epsilon, a sixth), not a parameter.
+        """
+        roles = self.quant_rule(*types).roles
+        return tuple(
+            i
+            for i, (role, type) in enumerate(zip(roles, types, strict=False))
+            if role is not Role.INDEX and type is not None and type.size > 1
+        )
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

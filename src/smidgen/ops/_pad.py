@@ -98,6 +98,14 @@ def _float_params(site: Site) -> Mapping[str, Param]:
     return _params(site, 1, float(value))
 
 
+def torch_pad(x: Any, paddings: Pairs, value: float) -> Any:
+    """Pad a torch tensor, axis by axis, with one value."""
+    from torch.nn import functional
+
+    flat = [amount for pair in reversed(paddings) for amount in pair]  # torch counts from the end
+    return functional.pad(x, flat, value=value)
+
+
 @dataclass(frozen=True)
 class Padding(_movement.Movement):
     """`paddings[i]` elements, (before, after), are added on axis i."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _range
+from smidgen.ops import _range, _torch
 from smidgen.ops._activation import (
     check_activation,
     check_bounds,
@@ -20,7 +20,6 @@ from smidgen.ops._activation import (
 )
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -30,7 +29,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._rows import RowWindow
 from smidgen.ops._unary import guard as dtype_guard
@@ -81,7 +79,14 @@ class Pool(Op):
         super().check_quant(inputs, outputs)
         check_bounds(self.fused_activation_function, outputs[0])
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        y = self.torch_pool(x, _torch.border(x, self.window))
+        return _torch.activation(_torch.channels_last(y), self.fused_activation_function)
+
+    def torch_pool(self, x: Any, pads: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+        """Pool torch images (n, h, w, c) with this border to (n, c, h, w)."""
+        raise NotImplementedError
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

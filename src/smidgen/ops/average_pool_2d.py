@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smidgen.numerics.average import rounded_quotient
-from smidgen.ops import _pool
+from smidgen.ops import _pool, _torch
 from smidgen.ops._activation import float_activation, int_bounds
 from smidgen.ops._op import NodeTypes
 from smidgen.ops._unary import one
@@ -35,6 +35,18 @@ class AveragePool2D(_pool.Pool):
         x = one(arrays)
         sums, counts = self._sums(x)
         return (float_activation(sums / counts.astype(np.float32), self.fused_activation_function),)
+
+    def torch_pool(self, x: Any, pads: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+        from torch.nn import functional
+
+        kernel, stride = self.window.kernel, self.window.stride
+        image = _torch.with_border(_torch.channels_first(x), pads, 0.0)
+        means = functional.avg_pool2d(image, kernel, stride)
+        if not any(p for pair in pads for p in pair):
+            return means
+        # The border is not counted: divide by the part of each window that lies inside.
+        inside = _torch.with_border(_torch.channels_first(x[:1, :, :, :1] * 0 + 1), pads, 0.0)
+        return means / functional.avg_pool2d(inside, kernel, stride)
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"

@@ -9,7 +9,6 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     Op,
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
+
+MOMENTUM = 0.1  # how far running statistics move towards a batch's, torch's default
 
 NOT_FOLDED = (
     "batch normalization exists in training only: quantize the model, which folds it into the "
@@ -77,7 +78,20 @@ class BatchNorm(Op):
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION, Role.INDEX, Role.INDEX, Role.INDEX, Role.INDEX))
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        """With `training`, the batch is normalized by its own statistics; the operands follow."""
+        from torch.nn import functional
+
+        x, gamma, beta, mean, variance = tensors
+        channels_second = x.movedim(-1, 1)
+        y = functional.batch_norm(
+            channels_second, mean, variance, gamma, beta, training, MOMENTUM, self.epsilon
+        )
+        return y.movedim(1, -1)
+
+    def trained(self, *types: TensorType | None) -> tuple[int, ...]:
+        return (1, 2)  # gamma and beta; mean and variance are measured
+
     tflite_read = unsupported("no .tflite file holds a batch normalization")
     tflite_write = unsupported(NOT_FOLDED)
     tflite_version = unsupported(NOT_FOLDED)

@@ -86,6 +86,15 @@ class Concatenation(_movement.Movement):
             given = [np.repeat(a, count // len(a), axis=0) for a in given]
         return (np.concatenate(given, self.axis),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        count = max(len(t) for t in tensors)
+        rows = tensors
+        if self.axis > 0:
+            rows = tuple(t if len(t) == count else t.expand(count, *t.shape[1:]) for t in tensors)
+        return torch.cat(rows, dim=self.axis)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         activation = node.options["fused_activation_function"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _conv_2d_paired, _host, _lanes, _window, _winograd
+from smidgen.ops import _conv, _conv_2d_paired, _host, _lanes, _torch, _window, _winograd
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
 from smidgen.ops._sample import Sample
@@ -56,6 +56,10 @@ class Conv2D(_conv.Convolution):
         if w.shape[0] % groups:
             raise ValueError(f"{w.shape[0]} output channels do not divide into {groups} groups")
         return self.result(types, w.shape[0])
+
+    def torch_accumulate(self, x: Any, w: Any, bias: Any) -> Any:
+        groups = x.shape[3] // w.shape[3]
+        return _torch.convolve(x, w.permute(0, 3, 1, 2), bias, self.window(w.shape), groups)
 
     def accumulate(self, x: Array, w: Array) -> Array:
         window = self.window(w.shape)

@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _depthwise, _host, _lanes, _window
+from smidgen.ops import _conv, _depthwise, _host, _lanes, _torch, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
 
@@ -57,6 +57,10 @@ class DepthwiseConv2D(_conv.Convolution):
                 "must be (1, h, w, a multiple of the channels)"
             )
         return self.result(types, w.shape[3])
+
+    def torch_accumulate(self, x: Any, w: Any, bias: Any) -> Any:
+        weights = w.permute(3, 0, 1, 2)
+        return _torch.convolve(x, weights, bias, self.window(w.shape), x.shape[3])
 
     def accumulate(self, x: Array, w: Array) -> Array:
         window = self.window(w.shape)

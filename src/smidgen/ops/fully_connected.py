@@ -77,6 +77,12 @@ class FullyConnected(_conv.Weighted):
         rows = x.reshape(-1, w.shape[1]) @ w.T
         return rows.reshape(*x.shape[:-1], w.shape[0]) if self.keep_num_dims else rows
 
+    def torch_accumulate(self, x: Any, w: Any, bias: Any) -> Any:
+        from torch.nn import functional
+
+        rows = x if self.keep_num_dims else x.reshape(-1, w.shape[1])
+        return functional.linear(rows, w, bias)
+
     def factors(self, types: NodeTypes) -> tuple[Array, Array]:
         """One of each when there is one weight scale, otherwise one for each output."""
         scales = np.asarray(types.quant(1).scales, np.float64)

@@ -32,6 +32,11 @@ class HardSwish(TableUnary):
         gate = np.clip(x + np.float32(3), np.float32(0), np.float32(6))
         return ((x * gate / np.float32(6)).astype(np.float32),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        from torch.nn import functional
+
+        return functional.hardswish(tensors[0])
+
     def table(self, types: NodeTypes) -> Array:
         quants = (types.scale(0), types.zero_point(0), types.scale(-1), types.zero_point(-1))
         return table_int8(lambda x: hard_swish_int8(x, *quants))

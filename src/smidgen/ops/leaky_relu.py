@@ -42,6 +42,11 @@ class LeakyRelu(TableUnary):
         x = one(arrays)
         return (np.where(x > 0, x, x * np.float32(self.alpha)).astype(np.float32),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        from torch.nn import functional
+
+        return functional.leaky_relu(tensors[0], self.alpha)
+
     def table(self, types: NodeTypes) -> Array:
         quants = (types.scale(0), types.zero_point(0), types.scale(-1), types.zero_point(-1))
         return table_int8(lambda x: leaky_relu_int8(x, self.alpha, *quants))

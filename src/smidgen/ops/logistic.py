@@ -33,6 +33,9 @@ class Logistic(TableUnary):
         y = np.where(x >= 0, np.float32(1), e) / (np.float32(1) + e)
         return (y.astype(np.float32),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].sigmoid()
+
     def table(self, types: NodeTypes) -> Array:
         scale, zero_point = types.scale(0), types.zero_point(0)
         return table_int8(lambda x: logistic_int8(x, scale, zero_point))

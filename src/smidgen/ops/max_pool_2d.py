@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from smidgen.ops import _pool
+from smidgen.ops import _pool, _torch
 from smidgen.ops._activation import float_activation, int_bounds
 from smidgen.ops._op import NodeTypes
 from smidgen.ops._unary import one
@@ -31,6 +32,12 @@ class MaxPool2D(_pool.Pool):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = one(arrays)
         return (float_activation(self._largest(x, -np.inf), self.fused_activation_function),)
+
+    def torch_pool(self, x: Any, pads: tuple[tuple[int, int], tuple[int, int]]) -> Any:
+        from torch.nn import functional
+
+        bordered = _torch.with_border(_torch.channels_first(x), pads, -math.inf)
+        return functional.max_pool2d(bordered, self.window.kernel, self.window.stride)
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"

@@ -16,7 +16,6 @@ from smidgen.numerics.requantize import INT32_MAX, requantize
 from smidgen.ops import _range
 from smidgen.ops._kernel import Kernel, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -26,7 +25,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._range import Range
 from smidgen.ops._unary import guard, one, only
@@ -195,7 +193,9 @@ class Mean(Op):
                 f"{MAX_FACTOR:.0f} is the limit"
             )
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        return x.mean(dim=self.axes_of(tuple(x.shape)), keepdim=self.keep_dims)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

@@ -35,6 +35,9 @@ class Pad(_pad.Padding):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.pad(_movement.the_array(arrays), self.paddings),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return _pad.torch_pad(tensors[0], self.paddings, 0.0)
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

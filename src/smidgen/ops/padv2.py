@@ -43,6 +43,10 @@ class PadV2(_pad.Padding):
         assert x is not None and value is not None
         return (np.pad(x, self.paddings, constant_values=value.item()),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        x, value = tensors
+        return _pad.torch_pad(x, self.paddings, value.item())
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         return cls(cls.read_paddings(node)), (0, 2)

@@ -71,6 +71,9 @@ class Relu(TableUnary):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (float_activation(one(arrays), "RELU"),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].relu()
+
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         if types.dtype == "float32":
             return _range.monotone(self, types, *ranges)

@@ -36,6 +36,9 @@ class Relu6(TableUnary):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (float_activation(one(arrays), "RELU6"),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].clamp(0.0, 6.0)
+
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         if types.dtype == "float32":
             return _range.monotone(self, types, *ranges)

@@ -12,7 +12,6 @@ from smidgen.ir import TensorType
 from smidgen.ops import _range
 from smidgen.ops._kernel import Kernel
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -22,7 +21,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 
 if TYPE_CHECKING:
@@ -69,7 +67,12 @@ class Reshape(Op):
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
 
     value_range = _range.monotone
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        if math.prod(self.new_shape) == x.numel():
+            return x.reshape(self.new_shape)
+        return x.reshape(x.shape[0], *self.new_shape[1:])
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

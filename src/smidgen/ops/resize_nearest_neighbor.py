@@ -110,6 +110,13 @@ class ResizeNearestNeighbor(_movement.Movement):
         rows, cols = self.sources(x.shape[1], x.shape[2])
         return (x[:, rows[:, None], cols],)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        (x,) = tensors
+        rows, cols = map(torch.as_tensor, self.sources(x.shape[1], x.shape[2]))
+        return x[:, rows[:, None], cols]
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         height, width = (int(n) for n in node.outputs[0].shape[1:3])

@@ -20,7 +20,6 @@ from smidgen.numerics.softmax import (
 )
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     Coupling,
     NodeTypes,
     Op,
@@ -29,7 +28,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._unary import guard, in_place, one, only
 
@@ -103,7 +101,9 @@ class Softmax(Op):
             least = min_input_scale(self.beta)
             raise ValueError(f"input scale {types.scale(0)} is not above {least:.3g}")
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        return (x * self.beta).softmax(dim=-1)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

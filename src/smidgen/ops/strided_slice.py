@@ -137,6 +137,18 @@ class StridedSlice(_movement.Movement):
         ]
         return (x[tuple(index)],)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        (x,) = tensors
+        taken = [a.positions(size) for a, size in zip(self._axes(), x.shape, strict=True)]
+        for axis in reversed(range(x.dim())):
+            if self._axes()[axis].shrink:
+                x = x.select(axis, taken[axis].start)
+            elif taken[axis] != range(x.shape[axis]):
+                x = x.index_select(axis, torch.as_tensor(list(taken[axis]), device=x.device))
+        return x
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         o, x = node.options, node.types[0]

@@ -25,6 +25,9 @@ class Tanh(TableUnary):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.tanh(one(arrays)),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].tanh()
+
     def table(self, types: NodeTypes) -> Array:
         scale, zero_point = types.scale(0), types.zero_point(0)
         return table_int8(lambda x: tanh_int8(x, scale, zero_point))

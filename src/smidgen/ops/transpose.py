@@ -56,6 +56,9 @@ class Transpose(_movement.Movement):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (_movement.the_array(arrays).transpose(self.perm),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].permute(self.perm)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         perm = node.constant(1, "the order of the axes").ravel()
