@@ -9,7 +9,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _transpose_conv
+from smidgen.ops import _conv, _torch, _transpose_conv
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
@@ -81,6 +81,19 @@ class TransposeConv(_conv.Weighted):
                 xs = slice(kx, kx + (columns - 1) * self.stride_w + 1, self.stride_w)
                 sums[:, ys, xs] += x @ w[:, ky, kx].T
         return sums[:, top : top + image[1], left : left + image[2]]
+
+    def torch_accumulate(self, x: Any, w: Any, bias: Any) -> Any:
+        from torch.nn import functional
+
+        image = self.image(w.shape)
+        top, left = self.window(w.shape).pad(image)
+        stride = (self.stride_h, self.stride_w)
+        y = functional.conv_transpose2d(
+            _torch.channels_first(x), w.permute(3, 0, 1, 2), stride=stride
+        )
+        bottom, right = top + image[1] - y.shape[2], left + image[2] - y.shape[3]
+        y = _torch.channels_last(functional.pad(y, (-left, right, -top, bottom)))
+        return y if bias is None else y + bias
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
