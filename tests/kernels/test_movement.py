@@ -78,15 +78,28 @@ def node(op: Op, *shapes: tuple[int, ...], out: QuantParams = Q) -> Graph:
     operands = [
         builder.input(f"x{i}", TensorType((1, *shape), "int8", Q)) for i, shape in enumerate(shapes)
     ]
-    return builder.build([builder.add(op, operands, quant=out)])
+    return builder.build(list(builder.add_multi(op, operands, quant=out)))
+
+
+def chosen(n: int) -> Graph:
+    """Lines of n bytes that constant indices choose."""
+    builder = GraphBuilder("bytes")
+    x = builder.input("x", TensorType((1, 4, n), "int8", Q))
+    at = builder.constant(np.array([3, 0, 3, -1, 9], np.int32))
+    return builder.build([builder.add(get_op("GATHER")(1), [x, at], quant=Q)])
 
 
 def draw(rng: np.random.Generator, graph: Graph, n: int = 2) -> list[Array]:
     return [rng.integers(-128, 128, (n, *t.shape[1:])).astype(np.int8) for t in graph.input_types]
 
 
+def others(n: int) -> list[Graph]:
+    """Kernels that take a constant operand or make several results."""
+    return [node(get_op("SPLIT_V")((n, 5, n + 1), 2), (3, 2 * n + 6)), chosen(n)]
+
+
 def of_size(n: int) -> list[Graph]:
-    """Every kernel here on runs of n bytes."""
+    """Every other kernel here on runs of n bytes."""
     return [
         node(get_op("PAD")(((0, 0), (1, 2), (n % 4, 3), (0, 0))), (2, 3, n)),
         node(get_op("PAD")(((0, 0), (0, 0), (n % 3, n))), (3, 5)),
@@ -94,6 +107,7 @@ def of_size(n: int) -> list[Graph]:
         node(get_op("TRANSPOSE")((0, 2, 1)), (3, n)),
         node(get_op("TRANSPOSE")((0, 2, 1, 3)), (3, 2, n)),
         node(get_op("STRIDED_SLICE")((0, 1, 0), (1, 4, n), (1, 2, 1)), (4, n + 1)),
+        node(get_op("PACK")(2), (3, n), (3, n)),
         node(get_op("RESIZE_NEAREST_NEIGHBOR")((3, 5)), (2, 3, n)),
         node(get_op("RELU")(), (n,)),
         node(get_op("RELU6")(), (n,)),
@@ -105,11 +119,12 @@ def of_size(n: int) -> list[Graph]:
 @pytest.mark.parametrize("features", [[], ["dsp"]])
 def test_every_length(features: list[str]) -> None:
     rng = np.random.default_rng(1)
-    graphs = [graph for n in (*range(1, 20), 31, 34, 67) for graph in of_size(n)]
+    graphs = [graph for n in (*range(1, 20), 31, 34, 67) for graph in (*of_size(n), *others(n))]
     batch = HostBatch(graphs, features=features)
     for i, graph in enumerate(graphs):
         x = draw(rng, graph)
-        np.testing.assert_array_equal(batch.run(i, x)[0], interpret(graph, x)[0], f"{graph}")
+        for got, want in zip(batch.run(i, x), interpret(graph, x), strict=True):
+            np.testing.assert_array_equal(got, want, f"{graph}")
 
 
 def test_a_rectifier_at_one_scale_limits_words() -> None:
@@ -146,11 +161,14 @@ def test_on_emulated_cores(board: str, toolchain: str) -> None:
     rng = np.random.default_rng(3)
     outputs, x = [], []
     for n in (3, 8, 21):
-        for graph in of_size(n):
+        for graph in (*of_size(n), *others(n)):
             (single,) = graph.nodes
-            operands = [builder.input("x", t) for t in graph.input_types]
+            new = {name: builder.input("x", graph.type(name)) for name in graph.inputs}
+            constants = ((n, graph.data(n)) for n in single.inputs if n is not None)
+            new |= {n: builder.constant(data) for n, data in constants if data is not None}
+            operands = [new[n] for n in single.inputs if n is not None]
             quant = graph.type(single.outputs[0]).quant
-            outputs.append(builder.add(single.op, operands, quant=quant))
+            outputs += builder.add_multi(single.op, operands, quant=quant)
             x += draw(rng, graph, 1)
     graph = builder.build(outputs)
     run = smidgen.compile(graph, board, toolchain=toolchain).run(x)

@@ -167,8 +167,11 @@ def samples(name: str) -> list[Sample]:
 def inputs_of(sample: Sample) -> list[Array]:
     """Random and extreme inputs, ROWS of them."""
     generator = np.random.default_rng(ROWS)
-    types = [o.type for o in sample.operands if o is not None and o.data is None]
-    return [np.concatenate([_draw.values(generator, t) for _ in range(ROWS)]) for t in types]
+    given = [o for o in sample.operands if o is not None and o.data is None]
+    return [
+        np.concatenate([_draw.values(generator, o.type, o.limits) for _ in range(ROWS)])
+        for o in given
+    ]
 
 
 def assert_same(got: Array, want: Array, cell: Cell, what: object) -> None:

@@ -1,4 +1,4 @@
-/* CONCATENATION, elements of any size: any number of operands along any axis. */
+/* CONCATENATION and PACK, elements of any size: any number of operands along any axis. */
 #ifndef SM_CONCATENATION_BYTES_H
 #define SM_CONCATENATION_BYTES_H
 

@@ -85,24 +85,27 @@ def tensor(draw: st.DrawFn, shapes: st.SearchStrategy[tuple[int, ...]], *others:
     return TensorType(draw(shapes), kind, draw(quant_of(kind)))
 
 
-def values(generator: np.random.Generator, type: TensorType) -> np.ndarray[Any, Any]:
+def values(
+    generator: np.random.Generator, type: TensorType, limits: tuple[int, int] | None = None
+) -> np.ndarray[Any, Any]:
     """Data for a type: uniform with runs of extremes for integers, normal for floats.
 
-    Integers without a scale are counts: small ones, large ones among them.
+    Integers without a scale are counts: small ones, large ones among them. They lie within
+    `limits` where those are given.
     """
     if type.dtype == "float32":
         return generator.normal(0, 2, type.shape).astype(np.float32)
     if type.dtype == "bool":
         return generator.random(type.shape) < 0.5
-    if type.dtype in ("int32", "int64") and type.quant is None:
+    if limits is None and type.dtype in ("int32", "int64") and type.quant is None:
         large = generator.normal(0, 1e5, type.shape) ** 2 * generator.choice((-1, 1), type.shape)
         small = generator.integers(-20, 20, type.shape, endpoint=True)
         rare = generator.random(type.shape) < 0.1
         return np.where(rare, np.clip(large, -(2.0**31), 2.0**31 - 1), small).astype(type.dtype)
-    info = np.iinfo(type.dtype)
-    data = generator.integers(info.min, info.max, type.shape, endpoint=True)
+    low, high = limits or (int(np.iinfo(type.dtype).min), int(np.iinfo(type.dtype).max))
+    data = generator.integers(low, high, type.shape, endpoint=True)
     extreme = generator.random(type.shape) < 0.1
-    data = np.where(extreme, generator.choice((info.min, info.max), type.shape), data)
+    data = np.where(extreme, generator.choice((low, high), type.shape), data)
     return data.astype(type.dtype)
 
 

@@ -119,6 +119,8 @@ class Kernel:
         alias: the output is the operand's own bytes: no call is made (RESHAPE).
         gather: all operands, constant ones too, are passed together as one array
             `const void *const inputs[]`, for operators that take any number (CONCATENATION).
+        scatter: all outputs are passed together as one array `void *const outputs[]`, for
+            operators that make any number (SPLIT).
         overhead: estimated cycles that a call takes however few rows it computes. What runs by rows
             pays them for each call.
         work: how often the call does each of the things that take its time, by name, such as
@@ -137,6 +139,7 @@ class Kernel:
     in_place: Callable[[Site], int | None] = _not_in_place
     alias: bool = False
     gather: bool = False
+    scatter: bool = False
     overhead: Callable[[Site], float] = _overhead
     work: Callable[[Site], Mapping[str, float]] | None = None
     probes: Callable[[], Iterable[Sample]] | None = None

@@ -200,6 +200,23 @@ class TfliteNode:
             )
         return data
 
+    def axis(self, operand: int, *, of: int = 0, more: int = 0) -> int:
+        """The axis that a constant operand names, counted from 0.
+
+        Args:
+            operand: the operand that holds it, a single number.
+            of: the operand that has the axis.
+            more: axes that the result has more than it, which count too.
+
+        Raises:
+            UnsupportedModelError: if it is computed at run time.
+            ValueError: if it is not one number.
+        """
+        (axis,) = self.constant(operand, "the axis").ravel().tolist()
+        x = self.types[of]
+        assert x is not None
+        return int(axis) + x.rank + more if axis < 0 else int(axis)
+
 
 @dataclass(frozen=True)
 class TfliteOp:

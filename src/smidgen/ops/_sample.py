@@ -15,10 +15,18 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Operand:
-    """An operand: a type, and an array when it is constant."""
+    """An operand: a type, and an array when it is constant.
+
+    Args:
+        type: shape, dtype and quantization.
+        data: its elements if they are known before the model runs.
+        limits: the least and the greatest number that it may hold otherwise, where not every one
+            that its dtype has makes sense (indices).
+    """
 
     type: TensorType
     data: np.ndarray[Any, Any] | None = None
+    limits: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -11,8 +9,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _movement
-from smidgen.ops._kernel import Kernel, Param, Site
+from smidgen.ops import _join, _movement
 from smidgen.ops._op import (
     AxisRef,
     Coupling,
@@ -28,29 +25,6 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
-
-
-def _steps(site: Site) -> tuple[int, list[int]]:
-    """How many steps a copy takes, and the bytes that each operand gives to one step."""
-    assert isinstance(site.op, Concatenation)
-    axis, item = site.op.axis, _movement.item_bytes(site.output)
-    shapes = [site.input(i).shape for i in range(len(site.inputs))]
-    return math.prod(site.output.shape[:axis]), [math.prod(s[axis:]) * item for s in shapes]
-
-
-def _params(site: Site) -> Mapping[str, Param]:
-    outer, parts = _steps(site)
-    return {"outer": outer, "count": len(parts), "bytes": np.array(parts, np.int32)}
-
-
-def _overlap(site: Site) -> Mapping[int, int]:
-    """Lead bytes of each operand: by its last step this much more was written than read of it."""
-    outer, parts = _steps(site)
-    return {
-        i: sum(parts[:i]) + (outer - 1) * (sum(parts) - part)
-        for i, part in enumerate(parts)
-        if site.constants[i] is None
-    }
 
 
 @dataclass(frozen=True)
@@ -115,16 +89,7 @@ class Concatenation(_movement.Movement):
     def tflite_version(self, types: NodeTypes) -> int:
         return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
-    kernels = (
-        Kernel(
-            "sm_concatenation_bytes",
-            "concatenation_bytes.h",
-            guard=_movement.guard,
-            params=_params,
-            gather=True,
-            overlap=_overlap,
-        ),
-    )
+    kernels = (_join.KERNEL,)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
         """Joined channels keep to themselves, shifted by those before; others go together."""

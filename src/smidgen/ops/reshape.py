@@ -9,19 +9,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _range
-from smidgen.ops._kernel import Kernel
-from smidgen.ops._op import (
-    AxisRef,
-    Coupling,
-    NodeTypes,
-    Op,
-    QuantRule,
-    Role,
-    TfliteNode,
-    TfliteOp,
-    Types,
-)
+from smidgen.ops import _renaming
+from smidgen.ops._op import NodeTypes, Op, TfliteNode, TfliteOp, Types
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -32,7 +21,7 @@ Array = np.ndarray[Any, Any]
 
 
 @dataclass(frozen=True)
-class Reshape(Op):
+class Reshape(_renaming.Renaming):
     """The operand under `new_shape`, whose dimensions are all known."""
 
     name: ClassVar[str] = "RESHAPE"
@@ -58,16 +47,6 @@ class Reshape(Op):
             return (x.reshape(self.new_shape),)
         return (x.reshape(x.shape[0], *self.new_shape[1:]),)  # axis 0 is a widened batch
 
-    def int_ref(
-        self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
-    ) -> tuple[Array, ...]:
-        return self.float_ref(*arrays)
-
-    def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
-
-    value_range = _range.monotone
-
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         (x,) = tensors
         if math.prod(self.new_shape) == x.numel():
@@ -85,31 +64,9 @@ class Reshape(Op):
     def tflite_version(self, types: NodeTypes) -> int:
         return 1
 
-    kernels = (
-        Kernel("", "", guard=lambda site: None, params=lambda site: {}, arguments=(0,), alias=True),
-    )
-
-    def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        (x,) = types
-        assert x is not None
-        out = self.infer(*types)[0].shape
-        if not x.shape or not out:
-            return ()
-        channels = x.shape[-1]
-        if out[-1] == channels:
-            return (Coupling(channels, (AxisRef(0, x.rank - 1), AxisRef(-1, len(out) - 1))),)
-        if channels and out[-1] == x.size // x.shape[0]:  # flatten: channels repeat at each pixel
-            tiles = out[-1] // channels
-            flat = AxisRef(-1, len(out) - 1, period=channels, tiles=tiles)
-            return (Coupling(channels, (AxisRef(0, x.rank - 1), flat)),)
-        return ()
-
     def refit(self, inputs: Types, outputs: tuple[TensorType, ...]) -> Op:
         """The shape that the output has now; a coupled axis is the last one of both."""
         return self if outputs[0].shape == self.new_shape else Reshape(outputs[0].shape)
-
-    def macs(self, *types: TensorType | None) -> int:
-        return 0
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:

@@ -256,7 +256,8 @@ class CallWriter:
                 text.append(self.constants.table(data, f"operand_{number}_{len(text)}"))
         if kernel.gather:
             text = [f"(const void *const[]){{{', '.join(text)}}}"]
-        text += [f"(void *)({output})" for output in outputs]
+        made = [f"(void *)({output})" for output in outputs]
+        text += [f"(void *const[]){{{', '.join(made)}}}"] if kernel.scatter else made
         if kernel.scratch is not None:
             text.append("NULL" if scratch is None else f"(void *)(a + {scratch})")
         return [
