@@ -10,10 +10,12 @@ from smidgen.transforms.rewrites import (
     fold_constants,
     fold_pad,
     fuse_activation,
+    matmul_to_fully_connected,
     merge_constants,
     remove_identity,
     remove_unused,
     transpose_to_reshape,
+    transposed_matmul,
 )
 from smidgen.transforms.rewrites._rewrite import (
     Change,
@@ -46,6 +48,8 @@ REWRITES: tuple[Rewrite, ...] = (
     fold_constants.RULE,
     remove_identity.RULE,
     transpose_to_reshape.RULE,
+    transposed_matmul.RULE,
+    matmul_to_fully_connected.RULE,
     fold_pad.RULE,
     fold_batch_norm.RULE,
     fuse_activation.RULE,
