@@ -25,7 +25,7 @@ test: $(VENV)/.installed ## Run every test
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 quick: $(VENV)/.installed ## Run the tests that need neither a foreign runtime nor a tool
-	$(BIN)/python -m pytest -n $(JOBS) -m 'not (oracle or emulator or toolchain or keras or torch or slow or e2e or browser)'
+	$(BIN)/python -m pytest -n $(JOBS) -m 'not (oracle or emulator or toolchain or keras or onnx or torch or slow or e2e or browser)'
 
 lint: $(VENV)/.installed ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check .

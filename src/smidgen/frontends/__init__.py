@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smidgen.errors import ModelFileError, UnsupportedModelError
+from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
 from smidgen.ir import Graph
 
-_SUPPORTED = "give a .tflite, .keras or .h5 file, or a live keras.Model"
+_SUPPORTED = "give a .tflite, .keras, .h5 or .onnx file, or a live keras.Model or onnx.ModelProto"
 _SUFFIXES_LATER = {
-    ".onnx": "ONNX",
     ".pt2": "PyTorch",
     ".pt": "PyTorch",
     ".pth": "PyTorch",
@@ -19,12 +19,20 @@ _SUFFIXES_LATER = {
 }
 
 
-def load(source: str | os.PathLike[str] | Any) -> Graph:
+def load(
+    source: str | os.PathLike[str] | Any,
+    *,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> Graph:
     """Read a trained model.
 
     Args:
-        source: path of a `.tflite`, `.keras` or `.h5` file (told apart by their first bytes, not
-            by their name), or a live `keras.Model`, or a Graph (returned as it is).
+        source: path of a `.tflite`, `.keras`, `.h5` or `.onnx` file (told apart by their first
+            bytes where these tell), or a live `keras.Model` or `onnx.ModelProto`, or a Graph
+            (returned as it is).
+        shapes: ONNX only: full shapes of inputs that have open dimensions besides the batch.
+        fixed: ONNX only: values of inputs that are always the same; they are no inputs any more.
 
     Returns:
         The graph, channels last, batch 1.
@@ -32,12 +40,24 @@ def load(source: str | os.PathLike[str] | Any) -> Graph:
     Raises:
         ModelFileError: if the file is missing, damaged or of no known format.
         UnsupportedModelError: if it holds something that Smidgen cannot express, by name.
+        DataError: if `shapes` or `fixed` are given for what has no such inputs.
 
     Example:
         >>> model = load("model.keras")
         >>> model.inputs
         ('input_layer',)
     """
+    if _is_onnx(source):
+        from smidgen.frontends.onnx import from_onnx_model, load_onnx
+
+        if isinstance(source, (str, os.PathLike)):
+            return load_onnx(Path(source), shapes=shapes, fixed=fixed)
+        return from_onnx_model(source, shapes=shapes, fixed=fixed)
+    if shapes or fixed:
+        raise DataError(
+            "shapes and fixed values are for ONNX models",
+            hint="the shapes of other models are in their files",
+        )
     if isinstance(source, Graph):
         return source
     if not isinstance(source, (str, os.PathLike)):
@@ -81,3 +101,16 @@ def load(source: str | os.PathLike[str] | Any) -> Graph:
             f"{framework} files are not supported", where=str(path), hint=_SUPPORTED
         )
     raise ModelFileError("is of no known format", where=str(path), hint=_SUPPORTED)
+
+
+def _is_onnx(source: Any) -> bool:
+    """Whether a source is ONNX: a live model by its class, a file by its ending alone.
+
+    A protobuf does not begin with anything that tells what it is.
+    """
+    if isinstance(source, (str, os.PathLike)):
+        path = Path(source)
+        return path.suffix.lower() == ".onnx" and not path.is_dir() and path.exists()
+    from smidgen.frontends.onnx import is_onnx_model
+
+    return is_onnx_model(source)

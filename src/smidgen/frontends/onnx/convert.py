@@ -135,7 +135,7 @@ class Converter:
         )
         return self.builder.build([names[name] for name in outputs])
 
-    # -- what comes in and goes out -----------------------------------------------------------------
+    # -- what comes in and goes out ----------------------------------------------------------------
 
     def _initializers(self, graph: Any, scope: Scope) -> None:
         if len(graph.sparse_initializer):
@@ -176,9 +176,7 @@ class Converter:
     def _output(self, name: str, scope: Scope) -> str:
         found = scope.find(name, self.external)
         if found is None:
-            raise ModelFileError(
-                "is never computed", where=f"output {clean(name)!r}", hint=DAMAGED
-            )
+            raise ModelFileError("is never computed", where=f"output {clean(name)!r}", hint=DAMAGED)
         if isinstance(found, RawInput):
             found = self._declare(found, None)
         self.at.layer = clean(name)
@@ -202,7 +200,7 @@ class Converter:
             except SmidgenError as error:
                 if error.where is None:
                     error.where = label
-                if isinstance(error, _NoRule):
+                if isinstance(error, _NoRuleError):
                     raise self._all_unsupported(error, nodes[index:], scope) from None
                 raise
             except (ValueError, TypeError, LookupError, ArithmeticError, AssertionError) as error:
@@ -239,7 +237,9 @@ class Converter:
                 )
             if name in scope.values or name in scope.tensors:
                 raise ModelFileError(
-                    f"it computes {clean(name)!r}, which there is already", where=label, hint=DAMAGED
+                    f"it computes {clean(name)!r}, which there is already",
+                    where=label,
+                    hint=DAMAGED,
                 )
             scope.values[name] = result
 
@@ -252,7 +252,7 @@ class Converter:
         if function is not None:
             return self._call(function, node, inputs, scope, label, prefix)
         if domain not in DOMAINS:
-            raise _NoRule(
+            raise _NoRuleError(
                 f"operators of {clean(domain)!r} are not supported",
                 hint="export the model with operators of ai.onnx alone",
             )
@@ -274,11 +274,13 @@ class Converter:
         self.at.layer = _layer(node, prefix)
         if rule is not None:
             result = rule(site)
-            return [result] if isinstance(result, (str, np.ndarray)) else result
+            results = list(result) if isinstance(result, (list, tuple)) else [result]
+            # Whatever numpy makes of arrays without axes, constants are arrays.
+            return [r if r is None or isinstance(r, str) else np.asarray(r) for r in results]
         body = schema_function(node, version, self._types(inputs)) if not domain else None
         if body is not None:
             return self._call(body, node, inputs, scope, label, prefix)
-        raise _NoRule("this operator is not supported", hint=advice(node.op_type))
+        raise _NoRuleError("this operator is not supported", hint=advice(node.op_type))
 
     def _find(self, name: str, scope: Scope, label: str) -> Operand | RawInput:
         found = scope.find(name, self.external)
@@ -297,7 +299,7 @@ class Converter:
                 types.append(None if operand is None else _type(self.at, operand))
         return types
 
-    # -- functions and branches ---------------------------------------------------------------------
+    # -- functions and branches --------------------------------------------------------------------
 
     def _call(
         self,
@@ -344,7 +346,7 @@ class Converter:
         if isinstance(condition, str):
             condition = self.builder.data(condition)
         if not isinstance(condition, np.ndarray) or condition.size != 1:
-            raise _NoRule(
+            raise _NoRuleError(
                 "its condition is computed at run time",
                 hint='fix the inputs that decide it, as in fixed={"sr": 16000} or --fix sr=16000, '
                 "or export the branch that is needed",
@@ -357,7 +359,9 @@ class Converter:
         self._nodes(body.node, inner, prefix)
         return [inner.find(output.name, self.external) for output in body.output]
 
-    def _all_unsupported(self, error: _NoRule, rest: Sequence[Any], scope: Scope) -> SmidgenError:
+    def _all_unsupported(
+        self, error: _NoRuleError, rest: Sequence[Any], scope: Scope
+    ) -> SmidgenError:
         """The refusal of one node, with the names of operators after it that would fail, too."""
         others = Counter(
             node.op_type
@@ -375,7 +379,7 @@ class Converter:
         return UnsupportedModelError(message, where=error.where, hint=error.hint)
 
 
-class _NoRule(UnsupportedModelError):
+class _NoRuleError(UnsupportedModelError):
     """No rule for an operator; the only refusal that may stand for many."""
 
 

@@ -13,7 +13,7 @@ from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
 from smidgen.frontends.onnx.reader import DAMAGED, clean
 from smidgen.frontends.onnx.tensors import MAX_ELEMENTS, MAX_RANK, Array, dtype_of
 
-Shapes = Mapping[str, Sequence[int]]
+Shapes = Mapping[str, Sequence[Any]]  # of integers, which is checked
 Fixed = Mapping[str, Any]
 
 # A first dimension that is open is the batch, unless its name says that it is something else.
@@ -99,7 +99,7 @@ def _declared(info: Any) -> list[int | str]:
     return dims
 
 
-def _learn(name: str, dims: list[int | str], shape: Sequence[int], sizes: dict[str, int]) -> None:
+def _learn(name: str, dims: list[int | str], shape: Sequence[Any], sizes: dict[str, int]) -> None:
     """Take over what a given shape says about open dimensions that other inputs have too."""
     if len(shape) != len(dims) or any(not isinstance(d, int) or d < 1 for d in shape):
         raise DataError(

@@ -20,7 +20,11 @@ DAMAGED = "the file is probably damaged: save or download it again"
 _MESSAGES: dict[str, dict[int, str]] = {
     "model": {7: "graph", 8: "leaf", 14: "leaf", 20: "leaf", 25: "function", 26: "leaf"},
     "graph": {
-        **{1: "node", 5: "tensor", 15: "sparse", 14: "leaf", 16: "leaf"},
+        1: "node",
+        5: "tensor",
+        15: "sparse",
+        14: "leaf",
+        16: "leaf",
         **dict.fromkeys((11, 12, 13), "value"),
     },
     "function": {7: "node", 9: "leaf", 11: "attribute", 12: "value", 14: "leaf"},
@@ -93,8 +97,10 @@ def import_onnx() -> Any:
 
 
 def count_fields(data: bytes) -> int:
-    """How many fields the messages of a model have. A message of two bytes takes a hundred times
-    as many in memory, so this is what bounds the memory that unpacking may take.
+    """How many fields the messages of a model have.
+
+    A message of two bytes takes a hundred times as many in memory, so this is what bounds the
+    memory that unpacking may take.
 
     Raises:
         ModelFileError: if there are too many, or a length leads out of the file.

@@ -153,7 +153,7 @@ class NodeSite:
         name = self.at.type(operand).dtype if isinstance(operand, str) else operand.dtype
         return np.dtype(name)
 
-    # -- attributes ---------------------------------------------------------------------------------
+    # -- attributes --------------------------------------------------------------------------------
 
     def integer(self, name: str, default: int | None = None) -> int:
         """An attribute that is an integer."""
@@ -187,7 +187,9 @@ class NodeSite:
         value = self.attributes.get(name, default)
         if value is None:
             raise self.malformed(f"it has no {name}")
-        if not isinstance(value, (list, tuple)) or not all(isinstance(v, int) for v in value):
+        if not isinstance(value, (list, tuple, range)) or not all(
+            isinstance(v, int) for v in value
+        ):
             raise self.malformed(f"its {name} is {value!r:.80}, not a list of integers")
         return tuple(value)
 

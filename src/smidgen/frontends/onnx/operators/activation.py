@@ -83,7 +83,7 @@ def hard_sigmoid(site: NodeSite) -> Operand:
 
 @operator("Swish")
 def swish(site: NodeSite) -> Operand:
-    """x * sigmoid(alpha x)."""
+    """X * sigmoid(alpha x)."""
     alpha, at = site.real("alpha", 1.0), site.at
     x = site.x
     scaled = x if alpha == 1 else lower.multiply(at, x, at.scalar(alpha))
@@ -99,7 +99,7 @@ def tan(site: NodeSite) -> Operand:
 
 @operator("ThresholdedRelu")
 def thresholded_relu(site: NodeSite) -> Operand:
-    """x where it is above a threshold, 0 elsewhere."""
+    """X where it is above a threshold, 0 elsewhere."""
     at, x = site.at, site.x
     above = lower.binary(at, "GREATER", x, at.scalar(site.real("alpha", 1.0)))
     mask = at.add("CAST", [above], in_data_type="BOOL", out_data_type="FLOAT32")

@@ -45,7 +45,7 @@ def range_(site: NodeSite) -> Operand:
         raise site.malformed(f"it counts {(last - first) / step:,.0f} numbers")
     count = max(0, int(np.ceil((last - first) / step)))
     site.folding.spend(count * start.itemsize)
-    return (first + np.arange(count) * step).astype(start.dtype)
+    return np.asarray(first + np.arange(count) * step, start.dtype)
 
 
 @operator("EyeLike")
@@ -102,7 +102,7 @@ def one_hot(site: NodeSite) -> Operand:
     site.folding.spend(indices.size * depth * values.itemsize)
     places = np.arange(depth).reshape([-1 if i == axis else 1 for i in range(indices.ndim + 1)])
     hot = np.expand_dims(np.mod(indices, depth), axis) == places
-    return np.where(hot, values[1], values[0])
+    return np.asarray(np.where(hot, values[1], values[0]))
 
 
 @operator("NonZero")
@@ -119,6 +119,6 @@ def scatter_nd(site: NodeSite) -> Operand:
     )
     if site.text("reduction", "none") != "none":
         raise site.refuse("it combines what it replaces", hint="use reduction='none'")
-    result = data.copy()
+    result: Array = data.copy()
     result[tuple(np.moveaxis(indices, -1, 0))] = updates
     return result

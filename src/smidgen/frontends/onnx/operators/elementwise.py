@@ -82,7 +82,7 @@ def div(site: NodeSite) -> Operand:
 
 @operator("Pow")
 def pow(site: NodeSite) -> Operand:
-    """x to a power, in the type of x."""
+    """X to a power, in the type of x."""
     constant = folded(site, _power)
     if constant is not None:
         return constant
@@ -248,7 +248,7 @@ def clip(site: NodeSite) -> Operand:
         high = site.number(2, "upper limit") if site.has(2) else None
     x = site.source(0)
     if not isinstance(x, str):
-        return np.clip(x, low, high).astype(x.dtype)
+        return np.asarray(np.clip(x, low, high), x.dtype)
     largest = float(np.finfo(np.float32).max)
     low = None if low is None or low <= -largest else low
     high = None if high is None or high >= largest else high

@@ -25,7 +25,7 @@ def _weights(site: NodeSite, place: int) -> Operand:
 
 @operator("Gemm")
 def gemm(site: NodeSite) -> Operand:
-    """alpha A B + beta C, with either matrix transposed."""
+    """Alpha A B + beta C, with either matrix transposed."""
     at = site.at
     a, b = site.operand(0), _weights(site, 1)
     alpha, beta = site.real("alpha", 1.0), site.real("beta", 1.0)

@@ -13,7 +13,7 @@ from smidgen.frontends.onnx.site import NodeSite, Operand, operator
 @operator("BatchNormalization")
 def batch_normalization(site: NodeSite) -> list[Operand | None]:
     """By trained statistics; batch statistics, which training computes, are refused."""
-    if site.flag("training_mode") or any(site.outputs[1:]) and site.version >= 14:
+    if site.flag("training_mode") or (any(site.outputs[1:]) and site.version >= 14):
         raise site.refuse(
             "it computes statistics of the batch (training mode)",
             hint="export the model for inference: model.eval()",
@@ -33,9 +33,7 @@ def batch_normalization(site: NodeSite) -> list[Operand | None]:
 def instance_normalization(site: NodeSite) -> Operand:
     """Each channel of each sample by its own statistics."""
     gamma, beta = site.floats(1, "scale"), site.floats(2, "bias")
-    return lower.instance_norm(
-        site.at, site.x, gamma, beta, epsilon=site.real("epsilon", 1e-5)
-    )
+    return lower.instance_norm(site.at, site.x, gamma, beta, epsilon=site.real("epsilon", 1e-5))
 
 
 @operator("GroupNormalization")

@@ -137,7 +137,7 @@ def _take_nearest(site: NodeSite, x: Operand, positions: dict[int, Array], mode:
 def _interpolate(
     site: NodeSite, x: Operand, sizes: list[int], positions: dict[int, Array], where: str
 ) -> Operand:
-    """LiteRT's operator where it interpolates at the same positions, else a matrix for each axis."""
+    """LiteRT's operator where it interpolates at the same positions, else a matrix an axis."""
     at, dims = site.at, site.shape(x)
     if set(positions) <= set(range(2, len(dims))) and len(dims) in (3, 4):
         for corners, half in ((True, False), (False, True), (False, False)):

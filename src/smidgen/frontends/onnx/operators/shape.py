@@ -236,7 +236,8 @@ def gather_nd(site: NodeSite) -> Operand:
     places = np.where(indices < 0, indices + np.array(dims[:depth]), indices)
     if places.size and ((places < 0) | (places >= np.array(dims[:depth]))).any():
         raise site.malformed("its indices reach beyond its operand")
-    return _flat_gather(site, np.ravel_multi_index(tuple(np.moveaxis(places, -1, 0)), dims[:depth]))
+    flat = np.ravel_multi_index(tuple(np.moveaxis(places, -1, 0)), dims[:depth])
+    return _flat_gather(site, np.asarray(flat))
 
 
 def _flat_gather(site: NodeSite, places: Array) -> Operand:
@@ -264,9 +265,9 @@ def gather_elements(site: NodeSite) -> Operand:
     places = np.where(indices < 0, indices + dims[axis], indices)
     if places.size and (places.min() < 0 or places.max() >= dims[axis]):
         raise site.malformed("its indices reach beyond its operand")
-    grid = list(np.indices(places.shape))
+    grid: list[Array] = list(np.indices(places.shape))
     grid[axis] = places
-    return _flat_gather(site, np.ravel_multi_index(tuple(grid), dims))
+    return _flat_gather(site, np.asarray(np.ravel_multi_index(tuple(grid), dims)))
 
 
 @operator("Expand")

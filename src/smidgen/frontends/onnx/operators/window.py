@@ -232,7 +232,5 @@ def lrn(site: NodeSite) -> Operand:
     moved, back = lower.move_axis_last(at, squares, 1)
     total: Operand = lower.linear(at, moved, (near * (alpha / size)).astype(np.float32))
     total = total if back is None else lower.transpose(at, total, back)
-    raised = lower.power(
-        at, lower.add(at, total, at.scalar(bias)), np.array([-beta], np.float32)
-    )
+    raised = lower.power(at, lower.add(at, total, at.scalar(bias)), np.array([-beta], np.float32))
     return lower.multiply(at, x, raised)
