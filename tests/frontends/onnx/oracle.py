@@ -47,7 +47,7 @@ def worst_difference(
     shapes: Mapping[str, tuple[int, ...]] | None = None,
     seed: int = 0,
 ) -> float:
-    """The largest difference of any output on random inputs, relative to the largest output."""
+    """The largest difference on random inputs, relative to the largest output of each run."""
     rng = np.random.default_rng(seed)
     oracle = session(model)
     worst = 0.0
@@ -62,7 +62,9 @@ def worst_difference(
             feed[spec.name] = rng.normal(0, (0.3, 1.0, 3.0)[index % 3], shape).astype(np.float32)
         mine = [as_graph_takes(graph, name, feed[name]) for name in graph.inputs]
         wanted = oracle.run(None, feed)
+        # onnxruntime's sigmoid is right within 1e-7, whatever is left of its result.
+        largest = max(np.abs(want).max() for want in wanted)
         for name, got, want in zip(graph.outputs, smidgen.run(graph, mine), wanted, strict=True):
             error = np.abs(as_model_gives(graph, name, got, want) - want).max()
-            worst = max(worst, float(error / max(np.abs(want).max(), 1e-6)))
+            worst = max(worst, float(error / largest))
     return worst

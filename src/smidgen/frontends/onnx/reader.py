@@ -11,7 +11,7 @@ from smidgen.errors import ModelFileError, ToolMissingError, UnsupportedModelErr
 MAX_FILE_BYTES = 1 << 30
 MAX_FIELDS = 3_000_000  # of the messages in a file: the largest models of phones have some 100,000
 MAX_DEPTH = 24
-OPSETS = range(7, 29)  # of ai.onnx; the newest whose operators were compared with ONNX's own tests
+OPSETS = range(6, 29)  # of ai.onnx; the newest whose operators were compared with ONNX's own tests
 DOMAINS = ("", "ai.onnx", "com.microsoft")
 
 DAMAGED = "the file is probably damaged: save or download it again"

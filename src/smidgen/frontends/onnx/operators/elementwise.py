@@ -34,9 +34,20 @@ def _binary(op: str, function: Function) -> Callable[[NodeSite], Operand]:
         constant = folded(site, function)
         if constant is not None:
             return constant
-        return lower.binary(site.at, op, site.operand(0), site.operand(1))
+        return lower.binary(site.at, op, site.operand(0), second(site))
 
     return rule
+
+
+def second(site: NodeSite) -> Operand:
+    """The second operand; before opset 7 an attribute says which axes it lines up with."""
+    b = site.operand(1)
+    if site.version >= 7 or not site.flag("broadcast") or "axis" not in site.attributes:
+        return b
+    rank, shape = len(site.shape(0)), site.shape(b)
+    axis = site.axis(rank)
+    wider = (*shape, *(1,) * (rank - axis - len(shape)))
+    return lower.reshape(site.at, b, wider) if isinstance(b, str) else b.reshape(wider)
 
 
 def _divide(a: Array, b: Array) -> Array:
@@ -73,7 +84,7 @@ def div(site: NodeSite) -> Operand:
     constant = folded(site, _divide)
     if constant is not None:
         return constant
-    a, b = site.operand(0), site.operand(1)
+    a, b = site.operand(0), second(site)
     if site.dtype(a).kind == "f":
         return lower.divide(site.at, a, b)
     # LiteRT divides integers rounding down, which is the same for what is not negative.
