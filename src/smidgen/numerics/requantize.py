@@ -22,6 +22,11 @@ INT32_MAX = (1 << 31) - 1
 MIN_SHIFT = -31
 """Below this shift every bit would be shifted out, so the factor is flushed to zero."""
 
+WIDE_LIMIT = (1 << 47) - 1
+"""The largest 64-bit accumulator that is scaled with a 15-bit multiplier."""
+
+WIDE_MAX_SHIFT = 7
+
 MAX_SHIFT = 30
 """Left shifts beyond this one move an int32 out of itself; no quantized layer needs them."""
 
@@ -167,30 +172,51 @@ def requantize(
     raise ValueError(f'rounding {rounding!r} is neither "double" nor "single"')
 
 
-def requantize_wide(acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike) -> Int32Array:
-    """Scales the 64-bit accumulators of int16 activations, with a 16-bit multiplier.
+def requantize_wide(
+    acc: ArrayLike, multiplier: ArrayLike, shift: ArrayLike, rounding: str = "double"
+) -> Int32Array:
+    """Scales the 64-bit accumulators of int16 activations, rounding once, with ties upwards.
 
     Args:
         acc: int64 values in [-2^47, 2^47).
         multiplier: From `quantize_multiplier`, at least 0; broadcastable with `acc`.
         shift: -31 to 7; broadcastable with `acc`.
+        rounding: "double" is TensorFlow Lite Micro, which keeps 15 bits of the multiplier;
+            "single" is LiteRT's FULLY_CONNECTED, which takes all of them.
 
     Returns:
         int32 array, before the range is clamped.
 
     Raises:
-        ValueError: If a value is outside its range.
+        ValueError: If a value is outside its range, or `rounding` is unknown.
 
     Example:
         >>> requantize_wide([1 << 40], *quantize_multiplier(2.0**-20)).tolist()
         [1048576]
     """
-    x = _values_within(acc, -(1 << 47), (1 << 47) - 1, "accumulator")
-    m = _int32_values(multiplier, "multiplier")
-    s = _values_within(shift, MIN_SHIFT, 7, "shift")
-    reduced = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
+    x = _values_within(acc, -WIDE_LIMIT - 1, WIDE_LIMIT, "accumulator")
+    s = _values_within(shift, MIN_SHIFT, WIDE_MAX_SHIFT, "shift")
     total = 15 - s
-    return ((x * reduced + (np.int64(1) << (total - 1))) >> total).astype(np.int32)
+    if rounding == "double":
+        product = x * reduced_multiplier(multiplier)
+    elif rounding == "single":  # without the lowest 16 bits of the product, which do not count
+        m = _int32_values(multiplier, "multiplier")
+        product = (x >> 16) * m + ((x & 0xFFFF) * m >> 16)
+    else:
+        raise ValueError(f'rounding {rounding!r} is neither "double" nor "single"')
+    return ((product + (np.int64(1) << (total - 1))) >> total).astype(np.int32)
+
+
+def reduced_multiplier(multiplier: ArrayLike) -> Int64Array:
+    """The multiplier of `requantize_wide`: 15 bits of a Q31 one.
+
+    Example:
+        >>> int(reduced_multiplier(1 << 30))
+        16384
+    """
+    m = _int32_values(multiplier, "multiplier")
+    reduced: Int64Array = np.where(m < 0x7FFF0000, (m + (1 << 15)) >> 16, 0x7FFF)
+    return reduced
 
 
 def _int32_values(values: ArrayLike, what: str) -> Int64Array:

@@ -8,8 +8,15 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType, pack_int4
-from smidgen.numerics.requantize import quantize_multipliers, requantize
+from smidgen.numerics.requantize import (
+    MAX_SHIFT,
+    WIDE_MAX_SHIFT,
+    quantize_multipliers,
+    requantize,
+    requantize_wide,
+)
 from smidgen.ops import _sum_range, _torch
 from smidgen.ops._activation import (
     check_activation,
@@ -40,7 +47,10 @@ DTYPES = (
     ("float32", "float32", "float32"),
     ("int8", "int8", "int32"),
     ("int8", "int4", "int32"),
+    ("int16", "int8", "int64"),
+    ("int16", "int8", "int32"),
 )
+WIDE = ("int64", "int32")  # element types of the bias of an int16 layer
 
 
 class Weighted(Op):
@@ -78,12 +88,16 @@ class Weighted(Op):
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
         x, w, bias = three(arrays)
-        centred = x.astype(self.accumulator) - types.zero_point(0)
-        acc = self.accumulate(centred, w.astype(self.accumulator)).astype(np.int64)
+        exact = "float64" if types.dtype == "int16" else self.accumulator
+        centred = x.astype(exact) - types.zero_point(0)
+        acc = self.accumulate(centred, w.astype(exact)).astype(np.int64)
         if bias is not None:
             acc = acc + bias.astype(np.int64)
         low, high = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
-        scaled = requantize(acc, *self.factors(types), rounding=rounding).astype(np.int64)
+        if is_wide(types.inputs):
+            scaled = requantize_wide(acc, *self.factors(types), rounding).astype(np.int64)
+        else:
+            scaled = requantize(acc, *self.factors(types), rounding).astype(np.int64)
         return (np.clip(scaled + types.zero_point(-1), low, high).astype(types.dtype),)
 
     def contribution(self, types: NodeTypes, *ranges: Range | None) -> Range | None:
@@ -92,8 +106,10 @@ class Weighted(Op):
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         sums = self.contribution(types, *ranges)
         bias = ranges[2] if len(ranges) > 2 else None
-        activation = self.fused_activation_function
-        return _sum_range.value_range(sums, types, bias, lambda: self.factors(types), activation)
+        activation, wide = self.fused_activation_function, is_wide(types.inputs)
+        return _sum_range.value_range(
+            sums, types, bias, lambda: self.factors(types), activation, wide
+        )
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         roles = (Role.ACTIVATION, Role.WEIGHT, Role.BIAS)
@@ -102,9 +118,10 @@ class Weighted(Op):
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
         types = NodeTypes(inputs, outputs)
-        if types.dtype == "int8":
+        if types.dtype in ("int8", "int16"):
             check_bounds(self.fused_activation_function, outputs[0])
-            check_factor(types.scale(0) * max(types.quant(1).scales) / types.scale(-1))
+            largest = WIDE_MAX_SHIFT if is_wide(inputs) else MAX_SHIFT
+            check_factor(types.scale(0) * max(types.quant(1).scales) / types.scale(-1), largest)
 
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         x, w, *rest = tensors
@@ -205,6 +222,13 @@ def image_and_weights(types: tuple[TensorType | None, ...]) -> tuple[TensorType,
     return x, w
 
 
+def is_wide(types: Types) -> bool:
+    """Whether the runtimes sum in 64 bits: int16 activations, unless the bias is int32."""
+    bias = types[2] if len(types) > 2 else None
+    assert types[0] is not None
+    return types[0].dtype == "int16" and (bias is None or bias.dtype == "int64")
+
+
 def two(types: tuple[TensorType | None, ...]) -> tuple[TensorType, TensorType]:
     """The first two operands, which must be present and of dtypes that go together."""
     if len(types) not in (2, 3) or types[0] is None or types[1] is None:
@@ -234,9 +258,22 @@ def operands(node: TfliteNode) -> tuple[int | None, ...]:
     """IR operands of a file's layer; a bias of -1, beyond the list or of filler is left out."""
     bias = node.types[2] if len(node.types) > 2 else None
     data = node.constants[2] if bias is not None else None
-    if bias is None or (data is not None and bias.quant is None and _is_filler(data)):
+    wide = node.types[0] is not None and node.types[0].dtype == "int16"
+    if bias is None:
+        if wide and node.options.get("quantized_bias_type") == "INT32":
+            raise UnsupportedModelError(
+                "int16 activations without a bias that are to be summed in 32 bits",
+                hint="convert the model with a bias, or without the option for 32-bit biases",
+            )
         return (0, 1)
-    return (0, 1, 2)
+    filler = data is not None and bias.quant is None and _is_filler(data)
+    return (0, 1) if filler and not (wide and bias.dtype == "int32") else (0, 1, 2)
+
+
+def bias_field(types: NodeTypes) -> dict[str, Any]:
+    """The option by which LiteRT knows of an int16 layer's int32 bias; TFLM looks at the bias."""
+    narrow = types.dtype == "int16" and not is_wide(types.inputs)
+    return {"quantized_bias_type": "INT32"} if narrow else {}
 
 
 def filler(types: NodeTypes, channels: int) -> Array:
@@ -246,11 +283,11 @@ def filler(types: NodeTypes, channels: int) -> Array:
     """
     if types.dtype == "float32":
         return np.full(channels, -0.0, np.float32)
-    return np.zeros(channels, np.int32)
+    return np.zeros(channels, np.int64 if types.dtype == "int16" else np.int32)
 
 
 def _is_filler(bias: Array) -> bool:
-    return not bias.any() and bool(bias.dtype == np.int32 or np.signbit(bias).all())
+    return not bias.any() and bool(bias.dtype.kind == "i" or np.signbit(bias).all())
 
 
 def written(types: NodeTypes) -> tuple[int, ...]:
@@ -305,7 +342,7 @@ def int8_guard(site: Site) -> str | None:
     """Why the portable int8 kernels cannot compute this site, or None."""
     wanted = ("int8", "int4" if _spread(site) else "int8", "int8")
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
-    return _guard(site, wanted, got, "int32")
+    return refusal(site, wanted, got, "int32")
 
 
 def _spread(site: Site) -> bool:
@@ -317,16 +354,17 @@ def int4_guard(site: Site) -> str | None:
     """Why the portable kernels with int4 weights cannot compute this site, or None."""
     wanted = ("int8", "int4", "int8")
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
-    return _guard(site, wanted, got, "int32")
+    return refusal(site, wanted, got, "int32")
 
 
 def float_guard(site: Site) -> str | None:
     """Why the float kernels cannot compute this site, or None."""
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
-    return _guard(site, ("float32",) * 3, got, "float32")
+    return refusal(site, ("float32",) * 3, got, "float32")
 
 
-def _guard(site: Site, wanted: tuple[str, ...], got: tuple[str, ...], bias: str) -> str | None:
+def refusal(site: Site, wanted: tuple[str, ...], got: tuple[str, ...], bias: str) -> str | None:
+    """Why kernels for the `wanted` types, that take constants, cannot compute this site."""
     if got != wanted:
         return f"input, weights and output are {', '.join(got)}, not {', '.join(wanted)}"
     if site.constants[1] is None:
@@ -334,7 +372,7 @@ def _guard(site: Site, wanted: tuple[str, ...], got: tuple[str, ...], bias: str)
     if len(site.inputs) > 2 and site.inputs[2] is not None:
         if site.constants[2] is None or site.input(2).dtype != bias:
             return f"the bias is not a constant {bias} tensor"
-    if site.rounding != "double" and wanted[0] == "int8":
+    if site.rounding != "double" and wanted[0] != "float32":
         return "the kernels round as TFLM does (double rounding)"
     if site.output.shape[0] != 1 and site.output.rank == 4:
         return f"batch {site.output.shape[0]}; kernels run one sample at a time"

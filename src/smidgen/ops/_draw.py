@@ -117,12 +117,16 @@ def weighted(
     w_shape: tuple[int, ...],
     axis: int,
     weights: tuple[str, ...] = ("int8", "int8", "int4"),
+    wide_bias: tuple[str, ...] = (),
 ) -> Sample:
     """A sample of an operator with input, weights (channels on `axis`) and an optional bias.
 
-    Weights of int8 layers are of one of the element types `weights`.
+    Weights of int8 layers are of one of the element types `weights`. An int16 layer, if there is
+    one, has a bias of one of the types `wide_bias`.
     """
-    generator, kind = draw(rng()), draw(dtype())
+    generator, kind = draw(rng()), draw(dtype(*(["int16"] if wide_bias else [])))
+    if kind == "int16":
+        return draw(_weighted_int16(op, x_shape, w_shape, axis, wide_bias, generator))
     channels = w_shape[axis]
     has_bias = draw(st.booleans())
     if kind == "float32":
@@ -157,4 +161,41 @@ def weighted(
         Operand(TensorType(w_shape, w_kind, w_quant), w),
     ]
     operands += [Operand(TensorType((channels,), "int32", b_quant), b)] if has_bias else []
+    return Sample(op, tuple(operands), (out_quant,))
+
+
+@st.composite
+def _weighted_int16(
+    draw: st.DrawFn,
+    op: Op,
+    x_shape: tuple[int, ...],
+    w_shape: tuple[int, ...],
+    axis: int,
+    wide_bias: tuple[str, ...],
+    generator: np.random.Generator,
+) -> Sample:
+    """`weighted` with int16 activations: biases of every size, the output's range well used."""
+    channels, b_kind = w_shape[axis], draw(st.sampled_from(wide_bias))
+    has_bias = b_kind == "int32" or draw(st.booleans())
+    x_quant, out_quant = draw(quant(1e-5, 1e-2, "int16")), draw(quant(1e-5, 1e-2, "int16"))
+    per_channel = draw(st.booleans()) and channels > 1
+    taps = int(np.prod(w_shape)) // channels
+    spread = generator.uniform(0.3, 3.0, channels if per_channel else 1)
+    spread *= draw(st.sampled_from((0.1, 1.0, 1.0, 20.0)))
+    scales = out_quant.scale / x_quant.scale / np.sqrt(taps) / 150 * spread
+    # Sums that are scaled as those of int8 layers must fit 32 bits.
+    most = 127 if b_kind == "int64" else max(1, min(127, 2**15 // taps))
+    w = generator.integers(-most, most, w_shape, endpoint=True).astype(np.int8)
+    b = generator.integers(-(2**24), 2**24, channels).astype(b_kind)
+    if b_kind == "int64":  # now and then a bias that takes more than 32 bits
+        b *= draw(st.sampled_from((1, 1, 2**8)))
+    w_quant, b_quant = (
+        QuantParams.per_channel(s, a) if per_channel else QuantParams.per_tensor(float(s[0]))
+        for s, a in ((scales, axis), (x_quant.scale * scales, 0))
+    )
+    operands = [
+        Operand(TensorType(x_shape, "int16", x_quant)),
+        Operand(TensorType(w_shape, "int8", w_quant), w),
+    ]
+    operands += [Operand(TensorType((channels,), b_kind, b_quant), b)] if has_bias else []
     return Sample(op, tuple(operands), (out_quant,))

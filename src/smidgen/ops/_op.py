@@ -365,10 +365,14 @@ class Op:
                 raise ValueError(f"operand {i} is an activation with per-channel scales")
             if role is Role.WEIGHT and any(type.quant.zero_points):
                 raise ValueError(f"operand {i} is a weight with a zero point other than 0")
+            if type.dtype == "int16" and any(type.quant.zero_points):
+                raise ValueError(f"operand {i} is int16 with a zero point other than 0")
         for i, type in enumerate(outputs):
             if rule.outputs is Role.ACTIVATION and type.dtype in integer:
                 if type.quant is None or type.quant.axis is not None:
                     raise ValueError(f"output {i} is {type.dtype} without a per-tensor scale")
+                if type.dtype == "int16" and type.quant.zero_point:
+                    raise ValueError(f"output {i} is int16 with a zero point other than 0")
                 want = (rule.output or {}).get(type.dtype)
                 if want is not None and i == 0 and type.quant != want:
                     raise ValueError(f"output must have {want}, not {type.quant}")

@@ -7,7 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.numerics.requantize import INT32_MAX, INT32_MIN, requantize
+from smidgen.numerics.requantize import (
+    INT32_MAX,
+    INT32_MIN,
+    WIDE_LIMIT,
+    requantize,
+    requantize_wide,
+)
 from smidgen.ops._activation import BOUNDS, int_bounds
 from smidgen.ops._op import NodeTypes
 from smidgen.ops._range import ROUNDINGS, Range, hull, unknown
@@ -50,6 +56,7 @@ def value_range(
     bias: Range | None,
     factors: Callable[[], tuple[Array, Array]],
     activation: str,
+    wide: bool = False,
 ) -> tuple[Range, ...]:
     """Ranges of the output, from those of the sums.
 
@@ -59,6 +66,7 @@ def value_range(
         bias: the bias operand.
         factors: makes multiplier and shift of each output channel (integers only).
         activation: the fused activation.
+        wide: whether sums of 64 bits are scaled (`requantize_wide`).
     """
     out = types.outputs[0]
     if accumulated is None or (bias is not None and bias[0] is not bias[1]):
@@ -74,13 +82,21 @@ def value_range(
     low, high = low + offset, high + offset
     multiplier, shift = factors()
     # Beyond these the accumulator or its shifted value would wrap around.
-    most, least = INT32_MAX >> np.maximum(shift, 0), INT32_MIN >> np.maximum(shift, 0)
+    if wide:
+        most = np.minimum(np.int64(1) << (30 - shift.astype(np.int64)), WIDE_LIMIT)
+        least = -most
+    else:
+        most, least = INT32_MAX >> np.maximum(shift, 0), INT32_MIN >> np.maximum(shift, 0)
     safe = (low >= least) & (high <= most)
     bounds = int_bounds(activation, types.quant(-1), out.dtype)
     zero_point = types.zero_point(-1)
 
     def outputs(acc: Array, rounding: str) -> Array:
-        scaled = requantize(np.where(safe, acc, 0), multiplier, shift, rounding=rounding)
+        known = np.where(safe, acc, 0)
+        if wide:
+            scaled = requantize_wide(known, multiplier, shift, rounding)
+        else:
+            scaled = requantize(known, multiplier, shift, rounding)
         return np.clip(scaled.astype(np.int64) + zero_point, *bounds)
 
     points = [outputs(acc, rounding) for acc in (low, high) for rounding in ROUNDINGS]

@@ -82,10 +82,15 @@ def types_of(site: Site) -> NodeTypes:
     return NodeTypes(site.inputs, site.outputs)
 
 
-def check_factor(real: float) -> None:
-    """Raise ValueError if a factor between scales is larger than the kernels can multiply by."""
-    if quantize_multiplier(real)[1] > MAX_SHIFT:
-        raise ValueError(f"the scales differ by a factor of {real:.3g}; 2^{MAX_SHIFT} is the limit")
+def check_factor(real: float, largest: int = MAX_SHIFT) -> None:
+    """Raise ValueError if a factor between scales is larger than the kernels can multiply by.
+
+    Args:
+        real: the factor.
+        largest: the largest shift, a power of two.
+    """
+    if quantize_multiplier(real)[1] > largest:
+        raise ValueError(f"the scales differ by a factor of {real:.3g}; 2^{largest} is the limit")
 
 
 def float_kernel(name: str, params: Callable[[Site], Mapping[str, Param]] | None = None) -> Kernel:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _conv_2d_paired, _host, _lanes, _torch, _window, _winograd
+from smidgen.ops import _conv, _conv_2d_paired, _host, _int16, _lanes, _torch, _window, _winograd
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, TfliteOp
 from smidgen.ops._sample import Sample
@@ -77,12 +77,14 @@ class Conv2D(_conv.Convolution):
         operands: tuple[int | Array, ...] = _conv.written(types)
         if len(operands) == 2:  # LiteRT asks for a bias
             operands = (*operands, _conv.filler(types, types.outputs[0].shape[3]))
-        return TfliteOp("Conv2DOptions", self.fields(), operands)
+        return TfliteOp("Conv2DOptions", {**self.fields(), **_conv.bias_field(types)}, operands)
 
     def tflite_version(self, types: NodeTypes) -> int:
         x, w = _conv.image_and_weights(types.inputs)
         if w.dtype == "int4":
             return 7
+        if _conv.bias_field(types):
+            return 8
         if x.shape[3] != w.shape[3]:
             return 6
         return {"int8": 3, "int16": 4}.get(types.dtype, 1)
@@ -137,6 +139,14 @@ class Conv2D(_conv.Convolution):
             overlap=_conv.window_overlap,
         ),
         Kernel(
+            "sm_conv_2d_int16",
+            "conv_2d_int16.h",
+            guard=_int16.guard,
+            params=lambda site: _int16.window_params(site, **_channels(site)),
+            arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
             "sm_conv_2d_float32",
             "conv_2d_float32.h",
             guard=_conv.float_guard,
@@ -185,6 +195,10 @@ class Conv2D(_conv.Convolution):
             padding = draw(st.sampled_from(_window.PADDINGS))
             size = draw(_draw.image_size(kernel, dilation))
             op = cls(*stride, padding, draw(_draw.activation()), *dilation)
-            return draw(_draw.weighted(op, (1, *size, ci), (co, *kernel, ci // groups), axis=0))
+            return draw(
+                _draw.weighted(
+                    op, (1, *size, ci), (co, *kernel, ci // groups), 0, wide_bias=_conv.WIDE
+                )
+            )
 
         return draw_sample()

@@ -10,7 +10,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _depthwise, _host, _lanes, _torch, _window
+from smidgen.ops import _conv, _depthwise, _host, _int16, _lanes, _torch, _window
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
 
@@ -29,6 +29,11 @@ def _depth_multiplier(x: TensorType, w: TensorType) -> int:
 def _int8_params(site: Site) -> Mapping[str, Param]:
     multiplier = _depth_multiplier(site.input(0), site.input(1))
     return _conv.window_int8_params(site, depth_multiplier=multiplier)
+
+
+def _int16_params(site: Site) -> Mapping[str, Param]:
+    multiplier = _depth_multiplier(site.input(0), site.input(1))
+    return _int16.window_params(site, depth_multiplier=multiplier)
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -56,6 +61,8 @@ class DepthwiseConv2D(_conv.Convolution):
                 f"weights of shape {w.shape} for {x.shape[3]} input channels; "
                 "must be (1, h, w, a multiple of the channels)"
             )
+        if x.dtype == "int16" and not _conv.is_wide(types):
+            raise ValueError("the bias is int32; runtimes read it as int64 where inputs are int16")
         return self.result(types, w.shape[3])
 
     def torch_accumulate(self, x: Any, w: Any, bias: Any) -> Any:
@@ -90,6 +97,8 @@ class DepthwiseConv2D(_conv.Convolution):
         return TfliteOp("DepthwiseConv2DOptions", fields, operands)
 
     def tflite_version(self, types: NodeTypes) -> int:
+        if types.dtype == "int16":
+            return 5
         if types.dtype == "int8":
             weights = types.inputs[1]
             # Converters write 7 for int4, but LiteRT's reference kernels, which compute it, are
@@ -146,6 +155,14 @@ class DepthwiseConv2D(_conv.Convolution):
             overlap=_conv.window_overlap,
         ),
         Kernel(
+            "sm_depthwise_conv_2d_int16",
+            "depthwise_conv_2d_int16.h",
+            guard=_int16.guard,
+            params=_int16_params,
+            arguments=(0,),
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
             "sm_depthwise_conv_2d_float32",
             "depthwise_conv_2d_float32.h",
             guard=_conv.float_guard,
@@ -188,6 +205,6 @@ class DepthwiseConv2D(_conv.Convolution):
             size = draw(_draw.image_size(kernel, dilation))
             op = cls(*stride, padding, draw(_draw.activation()), *dilation)
             weights = (1, *kernel, channels * multiplier)
-            return draw(_draw.weighted(op, (1, *size, channels), weights, axis=3))
+            return draw(_draw.weighted(op, (1, *size, channels), weights, 3, wide_bias=("int64",)))
 
         return draw_sample()

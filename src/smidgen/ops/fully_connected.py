@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
 from smidgen.numerics.requantize import quantize_multipliers
-from smidgen.ops import _conv, _lanes, _pack
+from smidgen.ops import _conv, _int16, _lanes, _pack
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, QuantRule, TfliteNode, TfliteOp, Types
@@ -32,6 +32,11 @@ def _sizes(site: Site) -> dict[str, Param]:
 def _int8_params(site: Site) -> Mapping[str, Param]:
     scale_step = int(len(site.quant(1).scales) > 1)
     return {**_sizes(site), "scale_step": scale_step, **_conv.int8_params(site)}
+
+
+def _int16_params(site: Site) -> Mapping[str, Param]:
+    scale_step = int(len(site.quant(1).scales) > 1)
+    return {**_sizes(site), "scale_step": scale_step, **_int16.params(site)}
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -98,7 +103,7 @@ class FullyConnected(_conv.Weighted):
         super().check_quant(inputs, outputs)
         types = NodeTypes(inputs, outputs)
         bias = inputs[2] if len(inputs) > 2 else None
-        if types.dtype != "int8" or bias is None or bias.quant is None:
+        if types.dtype not in ("int8", "int16") or bias is None or bias.quant is None:
             return
         scales = types.quant(1).scales
         product = types.scale(0) * scales[0]
@@ -123,12 +128,15 @@ class FullyConnected(_conv.Weighted):
         fields = {
             "fused_activation_function": self.fused_activation_function,
             "keep_num_dims": self.keep_num_dims,
+            **_conv.bias_field(types),
         }
         return TfliteOp("FullyConnectedOptions", fields, _conv.written(types))
 
     def tflite_version(self, types: NodeTypes) -> int:
         if types.inputs[1] is not None and types.inputs[1].dtype == "int4":
             return 10
+        if types.dtype == "int16":
+            return 7 if _conv.is_wide(types.inputs) else 11
         if len(_conv.written(types)) == 2:
             return 6
         if self.keep_num_dims:
@@ -182,6 +190,13 @@ class FullyConnected(_conv.Weighted):
             struct="sm_fully_connected_int8_params",
         ),
         Kernel(
+            "sm_fully_connected_int16",
+            "fully_connected_int16.h",
+            guard=_int16.guard,
+            params=_int16_params,
+            arguments=(0,),
+        ),
+        Kernel(
             "sm_fully_connected_float32",
             "fully_connected_float32.h",
             guard=_conv.float_guard,
@@ -223,6 +238,6 @@ class FullyConnected(_conv.Weighted):
             spans = not keep and draw(st.booleans())
             row = int(np.prod(shape)) if spans else inputs
             op = cls(draw(_draw.activation()), keep)
-            return draw(_draw.weighted(op, shape, (outputs, row), axis=0))
+            return draw(_draw.weighted(op, shape, (outputs, row), 0, wide_bias=_conv.WIDE))
 
         return draw_sample()

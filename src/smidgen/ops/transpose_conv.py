@@ -56,6 +56,8 @@ class TransposeConv(_conv.Weighted):
         x, w = _conv.image_and_weights(types)
         if w.dtype == "int4":
             raise ValueError("weights are int4, which no runtime's TRANSPOSE_CONV takes")
+        if x.dtype == "int16":
+            raise ValueError("int16 has no kernel here")
         if x.shape[3] != w.shape[3]:
             raise ValueError(f"{x.shape[3]} input channels for weights of shape {w.shape}")
         _conv.check_bias(types, w.shape[0])
