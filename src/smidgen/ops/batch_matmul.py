@@ -124,8 +124,6 @@ class BatchMatMul(Op):
         if types.dtype == "float32":
             return
         check_factor(_batch_matmul.real_factor(types))
-        if types.dtype == "int16" and any(types.zero_point(i) for i in (0, 1, -1)):
-            raise ValueError("int16 tensors must have zero point 0")
 
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 
