@@ -1,4 +1,4 @@
-/* MEAN, int8: means over any axes, scaled to the output. */
+/* MEAN and SUM, int8: sums over any axes, scaled to the output. */
 #ifndef SM_MEAN_INT8_H
 #define SM_MEAN_INT8_H
 

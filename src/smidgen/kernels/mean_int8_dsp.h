@@ -1,4 +1,4 @@
-/* MEAN, int8, for cores with DSP instructions: over axes before the channels, 16 at a time. */
+/* MEAN and SUM, int8, for cores with DSP instructions: axes before the channels, 16 at a time. */
 #ifndef SM_MEAN_INT8_DSP_H
 #define SM_MEAN_INT8_DSP_H
 

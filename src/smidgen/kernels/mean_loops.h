@@ -1,4 +1,4 @@
-/* What the kernels of MEAN, int8, share. */
+/* What the kernels of MEAN and SUM, int8, share. */
 #ifndef SM_MEAN_LOOPS_H
 #define SM_MEAN_LOOPS_H
 

@@ -1,0 +1,39 @@
+/* REDUCE_MAX and REDUCE_MIN, float32: extremes over any axes. */
+#ifndef SM_REDUCE_MAX_FLOAT32_H
+#define SM_REDUCE_MAX_FLOAT32_H
+
+#include "common.h"
+
+/* Two loops over axes that stay, and for each output two loops over axes that go, all with element
+ * strides into the input; a loop that is not needed has size 1.
+ * sign: 1 for the greatest element, -1 for the least, which is the greatest of their opposites. */
+typedef struct {
+  int32_t keep_size0, keep_stride0;
+  int32_t keep_size1, keep_stride1;
+  int32_t reduce_size0, reduce_stride0;
+  int32_t reduce_size1, reduce_stride1;
+  float sign;
+} sm_reduce_max_float32_params;
+
+/* Outputs are written in order, each after its elements were read, none of which lies before the
+ * output's own position: may compute in place. */
+SM_KERNEL void sm_reduce_max_float32(const sm_reduce_max_float32_params *p, const float *input,
+                                     float *output) {
+  const float sign = p->sign;
+  for (int32_t i = 0; i < p->keep_size0; ++i) {
+    for (int32_t j = 0; j < p->keep_size1; ++j) {
+      const float *in = input + i * p->keep_stride0 + j * p->keep_stride1;
+      float most = *in * sign;
+      for (int32_t k = 0; k < p->reduce_size0; ++k, in += p->reduce_stride0) {
+        const float *at = in;
+        for (int32_t l = 0; l < p->reduce_size1; ++l, at += p->reduce_stride1) {
+          const float value = *at * sign;
+          most = value > most ? value : most;
+        }
+      }
+      *output++ = most * sign;
+    }
+  }
+}
+
+#endif

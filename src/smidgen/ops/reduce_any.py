@@ -1,0 +1,29 @@
+"""REDUCE_ANY: whether some element is true along some axes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ops import _reduce
+from smidgen.ops._op import NodeTypes
+from smidgen.ops._reduce_extreme import Extreme
+
+
+@dataclass(frozen=True)
+class ReduceAny(Extreme):
+    """Whether some element is true along `axis`; see `_reduce.Reduction`."""
+
+    name: ClassVar[str] = "REDUCE_ANY"
+    reduce: ClassVar[Any] = np.any
+    dtypes: ClassVar[tuple[str, ...]] = ("bool",)
+
+    axis: tuple[int, ...] = ()
+    keep_dims: bool = False
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        return 1
+
+    kernels = _reduce.extreme_kernels(1)
