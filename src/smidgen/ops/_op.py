@@ -309,6 +309,13 @@ class Op:
 
     # -- shared behaviour, not concerns -------------------------------------------------------
 
+    def link(self) -> str:
+        """The link function that the operator is: "softmax", "sigmoid", or "" for none.
+
+        Losses of networks that end in one are computed on its operand, which is sound in floats.
+        """
+        return ""
+
     def batchable(self, *types: TensorType | None) -> bool:
         """Whether axis 0 of the operands may be widened to run many samples at once."""
         return True

@@ -64,5 +64,15 @@ def convolve(x: Any, weights: Any, bias: Any, window: Window, groups: int) -> An
         padding = (pads[0][0], pads[1][0])
     else:
         x, padding = with_border(x, pads, 0.0), (0, 0)
+    x, weights = plain(x), plain(weights)
     y = functional.conv2d(x, weights, bias, window.stride, padding, window.dilation, groups)
     return channels_last(y)
+
+
+def plain(x: Any) -> Any:
+    """(n, 1, h, w) with the strides of one that was made so; others as they are.
+
+    A permuted view of one channel has an odd stride there, and oneDNN, which torch calls, computes
+    wrong convolutions of some such views (seen in torch 2.13).
+    """
+    return x.squeeze(1).unsqueeze(1) if x.shape[1] == 1 else x

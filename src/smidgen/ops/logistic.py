@@ -33,6 +33,9 @@ class Logistic(TableUnary):
         y = np.where(x >= 0, np.float32(1), e) / (np.float32(1) + e)
         return (y.astype(np.float32),)
 
+    def link(self) -> str:
+        return "sigmoid"
+
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         return tensors[0].sigmoid()
 

@@ -101,6 +101,9 @@ class Softmax(Op):
             least = min_input_scale(self.beta)
             raise ValueError(f"input scale {types.scale(0)} is not above {least:.3g}")
 
+    def link(self) -> str:
+        return "softmax" if self.beta == 1.0 else ""
+
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         (x,) = tensors
         return (x * self.beta).softmax(dim=-1)

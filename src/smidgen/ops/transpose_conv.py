@@ -91,7 +91,9 @@ class TransposeConv(_conv.Weighted):
         top, left = self.window(w.shape).pad(image)
         stride = (self.stride_h, self.stride_w)
         y = functional.conv_transpose2d(
-            _torch.channels_first(x), w.permute(3, 0, 1, 2), stride=stride
+            _torch.plain(_torch.channels_first(x)),
+            _torch.plain(w.permute(3, 0, 1, 2)),
+            stride=stride,
         )
         bottom, right = top + image[1] - y.shape[2], left + image[2] - y.shape[3]
         y = _torch.channels_last(functional.pad(y, (-left, right, -top, bottom)))

@@ -38,6 +38,11 @@ def image(x: Array, rng: np.random.Generator) -> Array:
     if x.shape[3] > 1:
         mirrored = rng.random(len(x)) < 0.5
         x = np.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
+    return shift_image(x, rng)
+
+
+def shift_image(x: Array, rng: np.random.Generator) -> Array:
+    """Images (n, h, w, c) shifted by up to an eighth of their size."""
     return shift(x, rng, x.shape[1] // _SHIFT, x.shape[2] // _SHIFT)
 
 
@@ -52,7 +57,7 @@ def audio(x: Array, rng: np.random.Generator) -> Array:
     """
     shape = x.shape
     x = x.reshape(*shape[:3], -1)
-    x = shift(x, rng, shape[1] // _AUDIO_SHIFT, 0).copy()
+    x = shift(x, rng, shape[1] // _AUDIO_SHIFT, 0)
     means = x.mean((1, 2), keepdims=True)
     for axis in (1, 2):
         size = shape[axis]
@@ -62,7 +67,7 @@ def audio(x: Array, rng: np.random.Generator) -> Array:
         masked = (at >= start[:, None]) & (at < (start + width)[:, None])
         masked = np.expand_dims(masked, [a for a in (1, 2, 3) if a != axis])
         x = np.where(masked, means, x).astype(x.dtype)
-    return x.reshape(shape)
+    return np.asarray(x.reshape(shape))
 
 
 def imu(x: Array, rng: np.random.Generator) -> Array:
@@ -77,7 +82,7 @@ def imu(x: Array, rng: np.random.Generator) -> Array:
     deviation = x.std(axis=1, keepdims=True)
     noise = rng.normal(0, _JITTER, x.shape) * deviation
     gain = rng.normal(1, _GAIN, (len(x), *(1,) * (x.ndim - 1)))
-    return ((x + noise) * gain).astype(x.dtype)
+    return np.asarray((x + noise) * gain, x.dtype)
 
 
 def shift(x: Array, rng: np.random.Generator, rows: int, columns: int) -> Array:
@@ -96,8 +101,15 @@ def shift(x: Array, rng: np.random.Generator, rows: int, columns: int) -> Array:
 AUGMENTS: dict[str, Augment | None] = {"image": image, "audio": audio, "imu": imu, "none": None}
 
 
-def get_augment(wanted: str | Augment | None, input: TensorType) -> Augment | None:
+def get_augment(
+    wanted: str | Augment | None, input: TensorType, *, mirrors: bool = True
+) -> Augment | None:
     """The augmentation of this name; "auto" mirrors and shifts square colour images only.
+
+    Args:
+        wanted: a name of `AUGMENTS`, "auto", or a function.
+        input: type of the model's input.
+        mirrors: whether images are to be mirrored; not where views already do.
 
     Raises:
         RecipeError: if there is none of that name, or it does not fit the input.
@@ -107,7 +119,7 @@ def get_augment(wanted: str | Augment | None, input: TensorType) -> Augment | No
     shape = input.shape
     if wanted == "auto":
         colours = len(shape) == 4 and shape[3] == 3 and shape[1] == shape[2]
-        return image if colours else None
+        wanted = "image" if colours else "none"
     if wanted not in AUGMENTS:
         raise RecipeError(
             f"no augmentation is called {wanted!r}", hint=f"use auto, {', '.join(AUGMENTS)}"
@@ -118,4 +130,4 @@ def get_augment(wanted: str | Augment | None, input: TensorType) -> Augment | No
             f"augmentation {wanted!r} does not fit an input of shape {shape}",
             hint="give a function of a batch and a random generator",
         )
-    return AUGMENTS[wanted]
+    return shift_image if wanted == "image" and not mirrors else AUGMENTS[wanted]

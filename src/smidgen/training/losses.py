@@ -35,9 +35,9 @@ def raw_output(graph: Graph, index: int = 0) -> tuple[str, str]:
     if node is None:
         return name, ""
     op: Op = node.op  # type: ignore[assignment]
-    if not op.link or node.inputs[0] is None:
+    if not op.link() or node.inputs[0] is None:
         return name, ""
-    return node.inputs[0], op.link
+    return node.inputs[0], op.link()
 
 
 def as_targets(graph: Graph, labels: Array | None, samples: Array, index: int = 0) -> Array:
@@ -70,8 +70,12 @@ def as_targets(graph: Graph, labels: Array | None, samples: Array, index: int = 
                 f"classes from {found.min()} to {found.max()} for {classes} outputs", where="y"
             )
         return found
-    if output.size == classes > 1 and labels.shape[1:] == (classes,) and is_one_hot(labels, classes):
-        return labels.argmax(-1).astype(np.int64)
+    if (
+        output.size == classes > 1
+        and labels.shape[1:] == (classes,)
+        and is_one_hot(labels, classes)
+    ):
+        return np.asarray(labels.argmax(-1), np.int64)
     if labels[0].size != output.size:
         raise DataError(
             f"targets of shape {labels.shape} for outputs of shape {output.shape}",

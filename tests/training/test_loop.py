@@ -1,0 +1,166 @@
+"""Training: it learns, repeats itself, survives being killed, and shares its work."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from smidgen import Dataset, evaluate
+from smidgen.errors import DataError, RecipeError
+from smidgen.training.loop import fit
+from smidgen.training.module import GraphModule
+from smidgen.training.settings import Training
+from tests.training.digits import TRAINING, digits, network
+
+pytestmark = pytest.mark.torch
+
+
+def train(training: Training, data: Dataset | None = None) -> GraphModule:
+    module = GraphModule(network())
+    fit(module, data or digits(), training, threads=1)
+    return module
+
+
+def same(a: GraphModule, b: GraphModule) -> bool:
+    return all(torch.equal(x, b.state_dict()[k]) for k, x in a.state_dict().items())
+
+
+def test_it_learns_and_repeats_itself() -> None:
+    data = digits()
+    first = train(TRAINING)
+    score = evaluate(first.to_graph(), data)
+    assert score.value > 0.9, score
+    assert same(first, train(TRAINING))
+    assert not same(first, train(dataclasses.replace(TRAINING, seed=1)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optimizer": "sgd", "learning_rate": 0.05},
+        {"schedule": "one-cycle"},
+        {"schedule": "constant", "warmup": 0.0, "clip": 1.0},
+        {"label_smoothing": 0.1, "mixup": 0.0, "ema": 0.0},
+        {"loss": lambda y, t: torch.nn.functional.cross_entropy(y, t)},
+        {"augment": lambda x, rng: x + rng.normal(0, 0.05, x.shape).astype(np.float32)},
+        {"augment": "image"},
+    ],
+)
+def test_settings_train(change: dict[str, object]) -> None:
+    training = dataclasses.replace(TRAINING, **change)  # type: ignore[arg-type]
+    assert evaluate(train(training).to_graph(), digits()).value > 0.8
+
+
+def test_the_samples_held_apart_are_not_trained_on() -> None:
+    data = digits()
+    seen: list[np.ndarray] = []
+
+    def watch(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        seen.append(x)
+        return x
+
+    module = GraphModule(network())
+    marked = data.x + np.arange(len(data.x), dtype=np.float32)[:, None, None, None]
+    training = Training(epochs=3, validation=0.25, augment=watch, learning_rate=0.0)
+    epochs = fit(module, Dataset(marked, data.y), training)
+    numbers = {int(x) for batch in seen for x in batch[:, 0, 0, 0]}
+    assert len(epochs) == 3
+    assert len(numbers) <= 0.75 * len(marked) + 1
+
+
+def test_targets_and_autoencoders_train() -> None:
+    data = digits()
+    targets = np.eye(10, dtype=np.float32)[data.y] * 0.5 + 0.05  # no one-hot rows
+    module = GraphModule(network())
+    epochs = fit(module, Dataset(data.x, targets), Training(epochs=3, learning_rate=3e-3))
+    assert epochs[-1].loss < epochs[0].loss
+
+
+@pytest.mark.parametrize(
+    ("change", "labels", "why"),
+    [
+        ({"epochs": float("nan")}, None, "epochs is nan"),
+        ({"optimizer": "lion"}, None, "use one of adamw, sgd"),
+        ({"augment": "rotate"}, None, "no augmentation is called 'rotate'"),
+        ({"loss": "hinge"}, None, "no loss is called 'hinge'"),
+        ({"loss": "mse"}, None, "does not fit classes"),
+        ({}, np.full(1437, 10), "classes from 10 to 10 for 10 outputs"),
+        ({}, np.zeros((1437, 3), np.float32), "targets of shape"),
+    ],
+)
+def test_what_does_not_fit_is_refused(
+    change: dict[str, object], labels: np.ndarray | None, why: str
+) -> None:
+    data = digits()
+    with pytest.raises((RecipeError, DataError), match=why):
+        train(Training(**change), Dataset(data.x, data.y if labels is None else labels))  # type: ignore[arg-type]
+
+
+def run_digits(folder: Path, kept: Path, *more: str) -> list[str]:
+    return ["-m", "tests.training.digits", str(folder), str(kept), *more]
+
+
+@pytest.mark.slow
+def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+    undisturbed = tmp_path / "undisturbed.npz"
+    command = [sys.executable, *run_digits(tmp_path / "a", undisturbed)]
+    start = time.monotonic()
+    subprocess.run(command, check=True)
+    length = time.monotonic() - start
+    killed = tmp_path / "killed.npz"
+    command = [sys.executable, *run_digits(tmp_path / "b", killed)]
+    rng = random.Random(0)
+    kills = 0
+    while not killed.exists():
+        process = subprocess.Popen(command)
+        try:
+            # Late enough for torch to be imported and for some steps to be taken.
+            process.wait(rng.uniform(0.7, 1.0) * length if kills < 10 else 120)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+    assert kills >= 1
+    with np.load(undisturbed) as a, np.load(killed) as b:
+        assert sorted(a) == sorted(b)
+        for name in a:
+            np.testing.assert_array_equal(a[name], b[name])
+
+
+def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "run.ckpt"
+    training = Training(epochs=1, batch_size=256)
+    fit(GraphModule(network()), digits(), training, checkpoint=path)
+    with pytest.raises(DataError, match="another run"):
+        fit(GraphModule(network()), digits(), Training(epochs=2), checkpoint=path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(DataError, match="is no checkpoint"):
+        fit(GraphModule(network()), digits(), training, checkpoint=path)
+
+
+def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:
+    """But for batch norms, whose statistics are those of each process's share of the batch."""
+    kept = tmp_path / "two.npz"
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run(
+        [sys.executable, *torchrun, *run_digits(tmp_path, kept, "gloo")],
+        check=True,
+        timeout=200,
+    )
+    module = GraphModule(network())
+    fit(module, digits(), Training(epochs=1, batch_size=64, augment="none"), threads=1)
+    start = GraphModule(network())
+    with np.load(kept) as two:
+        for name, value in module.state_dict().items():
+            if value.dim() > 1:
+                moved = float((value - start.state_dict()[name]).norm())
+                apart = float(np.linalg.norm(value.numpy() - two[name]))
+                assert apart < 0.5 * moved, name
