@@ -77,7 +77,8 @@ def test_integer_outputs_are_compared_as_real_numbers(integer):
 def autoencoder(*, channels_first=False):
     b = GraphBuilder("same")
     x = b.input("x", TensorType((1, 4, 5, 3), "float32"), channels_first=channels_first)
-    return b.build([b.add(get_op("MUL")(), [x, b.constant(np.float32([0.5]))])])
+    y = b.add(get_op("MUL")(), [x, b.constant(np.float32([0.5]))])
+    return b.build([y], channels_first=[y] if channels_first else [])
 
 
 def test_an_autoencoder_is_measured_by_its_error():

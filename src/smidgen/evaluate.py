@@ -112,6 +112,9 @@ def evaluate(graph: Graph, data: Dataset) -> Score:
         )
     outputs = real_outputs(graph, data.x_test)
     labels = data.y_test
+    if labels is not None and labels.ndim > 2 and graph.outputs[0] in graph.channels_first:
+        moved = np.moveaxis(labels, 1, -1)
+        labels = moved if moved.shape == outputs.shape else labels
     if labels is None:
         if data.x_test[0].size != outputs[0].size:
             raise DataError(
@@ -120,8 +123,6 @@ def evaluate(graph: Graph, data: Dataset) -> Score:
         labels = arrange(graph, data.x_test)
     elif _are_classes(labels, outputs):
         return Score("accuracy", accuracy(outputs, labels), len(outputs))
-    elif labels.shape != outputs.shape and labels.ndim == outputs.ndim and graph.channels_first:
-        labels = np.moveaxis(labels, 1, -1)  # targets lie as the samples do
     if labels[0].size != outputs[0].size:
         raise DataError(
             f"targets of shape {labels.shape} for outputs of shape {outputs.shape}",

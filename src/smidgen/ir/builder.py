@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -165,8 +166,12 @@ class GraphBuilder:
         self._nodes.append(Node(op, tuple(inputs), tuple(names), name))
         return tuple(names)
 
-    def build(self, outputs: list[str]) -> Graph:
+    def build(self, outputs: list[str], *, channels_first: Iterable[str] = ()) -> Graph:
         """The finished graph, verified.
+
+        Args:
+            outputs: names of the outputs, in order.
+            channels_first: those that are channels-first in the source model.
 
         Raises:
             GraphError: if it is not well formed, or a state does not become anything.
@@ -180,7 +185,7 @@ class GraphBuilder:
             tuple(outputs),
             dict(self._values),
             tuple(self._nodes),
-            frozenset(self._channels_first),
+            frozenset({*self._channels_first, *channels_first}),
             tuple(
                 State(name, value, self._becomes[value], initial, shared)
                 for value, (name, initial, shared) in self._states.items()

@@ -101,8 +101,9 @@ class Graph:
         outputs: names of the output values, in order.
         values: every value by name.
         nodes: in execution order: operands are defined before they are used.
-        channels_first: inputs that the *source* model took channels-first, by name; data given
-            in the source's layout is transposed at the door.
+        channels_first: inputs and outputs, by name, that are channels-first, (n, c, ...), in the
+            *source* model and channels-last, (n, ..., c), here. Data in the source's layout is
+            transposed at the door (`smidgen.data`).
         states: what is remembered from one inference to the next.
     """
 

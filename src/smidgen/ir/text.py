@@ -31,9 +31,10 @@ def to_text(graph: Graph, *, constants: bool = True) -> str:
     Returns:
         The text; equal graphs give equal text.
     """
+    first = graph.channels_first
     lines = [f"graph {_quote(graph.name)}"]
     for name in graph.inputs:
-        layout = " channels_first" if name in graph.channels_first else ""
+        layout = " channels_first" if name in first else ""
         lines.append(f"  input {_quote(name)}: {graph.type(name)}{layout}")
     for state in graph.states:
         shared = " shared" if state.shared else ""
@@ -50,7 +51,8 @@ def to_text(graph: Graph, *, constants: bool = True) -> str:
         attrs = _attributes(node.op)
         layer = f" layer {_quote(node.name)}" if node.name else ""
         lines.append(f"  {outs} = {node.op.name}({ins}){attrs}{layer}")
-    lines.append("  output " + ", ".join(_quote(n) for n in graph.outputs))
+    outputs = (f"{_quote(n)}{' channels_first' * (n in first)}" for n in graph.outputs)
+    lines.append("  output " + ", ".join(outputs))
     return "\n".join(lines) + "\n"
 
 
@@ -113,6 +115,8 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
             elif scan.take("output "):
                 while not scan.done():
                     outputs.append(scan.name())
+                    if scan.take(" channels_first"):
+                        channels_first.add(outputs[-1])
                     scan.take(", ")
             elif not scan.done():
                 nodes.append(_node(scan, values, get_op))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -25,6 +26,7 @@ from smidgen.ops._op import (
     TfliteOp,
     unsupported,
 )
+from smidgen.ops._order import Order, Permuted, without
 from smidgen.ops._range import Range
 from smidgen.ops._unary import one, only
 
@@ -82,6 +84,10 @@ class Arg(Op):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.axis > 0
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = replace(self, axis=order.index(self.axis))  # type: ignore[type-var]
+        return Permuted(moved, (order,), (without(order, {self.axis}),))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.asarray(type(self).find(one(arrays), self.axis)).astype(np.int32),)

@@ -23,6 +23,7 @@ from smidgen.ops._op import (
     Types,
     unsupported,
 )
+from smidgen.ops._order import Order, Permuted
 from smidgen.ops._rows import RowWindow
 
 if TYPE_CHECKING:
@@ -81,6 +82,11 @@ class Broadcast(Op):
 
     def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
         return _rows.elementwise(types, self.infer(*types)[0])
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """A single number fits anywhere; other operands get as many axes as the result."""
+        orders = tuple(None if t.size == 1 else order for t in present(types, self.arity))
+        return Permuted(self, orders, (order,))
 
     torch_lower = unsupported(NOT_TRAINABLE_YET)
 

@@ -18,6 +18,7 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import QuantParams, TensorType
 from smidgen.ops._kernel import Kernel
+from smidgen.ops._order import Order, Permuted
 from smidgen.ops._range import Range, unknown
 from smidgen.ops._rows import RowWindow
 
@@ -349,6 +350,19 @@ class Op:
 
         Returns:
             Arrays (low, high) of the output's shape: int64, or float64 for a float operator.
+        """
+        return None
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """The same operator when the axes of what it works on are in another order.
+
+        Args:
+            order: of the axes of operand 0, or of result 0 if that has more axes.
+            types: of the operands, in the order that they have now.
+
+        Returns:
+            The operator for that order with the orders that its operands and results then have,
+            or None if it cannot be had. The answer that is always right is None.
         """
         return None
 

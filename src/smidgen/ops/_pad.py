@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from smidgen.ops._op import (
     NodeTypes,
     TfliteNode,
 )
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -128,6 +129,10 @@ class Padding(_movement.Movement):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.paddings[:1] == ((0, 0),)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = replace(self, paddings=tuple(self.paddings[axis] for axis in order))
+        return Permuted(moved, (order, *[None] * (len(types) - 1)), (order,))
 
     @staticmethod
     def read_paddings(node: TfliteNode) -> Pairs:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted, without
 from smidgen.ops._unary import guard, only
 
 if TYPE_CHECKING:
@@ -74,6 +76,14 @@ class Reduction(Op):
     axis: tuple[int, ...]
     keep_dims: bool
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8")
+    order_matters: ClassVar[bool] = False  # whether floats taken in another order differ in bits
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        axes = self.axes_of(only(types, self.dtypes).shape)
+        moved = tuple(sorted(order.index(axis) for axis in axes))
+        left = order if self.keep_dims else without(order, axes)
+        op = replace(self, axis=moved)  # type: ignore[type-var]
+        return Permuted(op, (order,), (left,), exact=not self.order_matters)
 
     def axes_of(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """The axes of `shape` that go, ascending.

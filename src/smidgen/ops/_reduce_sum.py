@@ -6,7 +6,7 @@ The kernels are MEAN's: the two differ in the factor only.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -29,6 +29,8 @@ _DSP_MAX_COUNT = 1 << 21  # sums fit 29 bits
 
 class Scaled(_reduce.Reduction):
     """A sum over some axes times a factor. Integers may change scale."""
+
+    order_matters: ClassVar[bool] = True
 
     def factor(self, real: float, count: int) -> tuple[int, int]:
         """The multiplier and shift for a sum of `count` integers.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -11,7 +12,8 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import AxisRef, Coupling, QuantRule, Role
+from smidgen.ops._op import AxisRef, Coupling, Op, QuantRule, Role
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from smidgen.ir import QuantParams
@@ -64,6 +66,14 @@ class Splitting(_movement.Movement):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.axis > 0
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        results = len(self.parts(_movement.the_operand(types)))
+        return Permuted(self.along(order.index(self.axis)), (order,), (order,) * results)
+
+    def along(self, axis: int) -> Op:
+        """The same operator on another axis."""
+        return dataclasses.replace(self, axis=axis)  # type: ignore[type-var]
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = _movement.the_array(arrays)

@@ -30,6 +30,7 @@ from smidgen.ops._op import (
     Types,
     unsupported,
 )
+from smidgen.ops._order import Order, Permuted
 from smidgen.ops._range import Range
 from smidgen.ops._range import unary as unary_range
 from smidgen.ops._rows import RowWindow
@@ -128,6 +129,10 @@ class Unary(Op):
     def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
         """A row of the operand for each."""
         return _rows.elementwise(types, self.infer(*types)[0])
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """Elements do not know where they lie."""
+        return Permuted(self, (order,), (order,))
 
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         """What the operator makes of the values that the operand may take."""

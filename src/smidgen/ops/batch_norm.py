@@ -16,6 +16,7 @@ from smidgen.ops._op import (
     Role,
     unsupported,
 )
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -65,6 +66,12 @@ class BatchNorm(Op):
         g, b, m, v = (a.astype(np.float64) for a in statistics)
         scale = g / np.sqrt(v + self.epsilon)
         return scale, b - m * scale
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """Rows may lie in any order, the last axis stays the last."""
+        if order[-1] != len(order) - 1:
+            return None
+        return Permuted(self, (order, *[None] * (len(types) - 1)), (order,))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x, gamma, beta, mean, variance = arrays

@@ -18,6 +18,7 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
 )
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -59,6 +60,10 @@ class Concatenation(_movement.Movement):
             count = max(len(a) for a in given)
             given = [np.repeat(a, count // len(a), axis=0) for a in given]
         return (np.concatenate(given, self.axis),)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = Concatenation(order.index(self.axis))
+        return Permuted(moved, (order,) * len(types), (order,))
 
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         import torch

@@ -15,6 +15,7 @@ from smidgen.ops import _conv, _int16, _lanes, _pack
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, QuantRule, TfliteNode, TfliteOp, Types
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -77,6 +78,12 @@ class FullyConnected(_conv.Weighted):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.infer(*types)[0].shape[0] == 1
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """Rows may lie in any order where they keep their axes; the last axis stays the last."""
+        if not self.keep_num_dims or order[-1] != len(order) - 1:
+            return None
+        return Permuted(self, (order, *[None] * (len(types) - 1)), (order,), exact=False)
 
     def accumulate(self, x: Array, w: Array) -> Array:
         rows = x.reshape(-1, w.shape[1]) @ w.T

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from smidgen.ir import TensorType
 from smidgen.ops import _gather
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted, without
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -30,6 +31,14 @@ class Gather(_gather.Lookup):
 
     def where(self, *types: TensorType | None) -> tuple[int, int]:
         return self.axis, self.batch_dims
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """With one axis of indices, or none, as long as no batch comes before."""
+        _, indices = self.operands(types)
+        if self.batch_dims or indices.rank > 1:
+            return None
+        left = order if indices.rank else without(order, {self.axis})
+        return Permuted(Gather(order.index(self.axis)), (order, None), (left,))
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

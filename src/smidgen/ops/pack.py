@@ -10,6 +10,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops import _join, _movement
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted, without
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -42,6 +43,10 @@ class Pack(_movement.Movement):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.axis > 0 and all(t is not None and t.shape[0] == 1 for t in types)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = Pack(order.index(self.axis))
+        return Permuted(moved, (without(order, {self.axis}),) * len(types), (order,))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         given = [a for a in arrays if a is not None]

@@ -12,6 +12,7 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -57,6 +58,10 @@ class Slice(_movement.Movement):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return (self.begin[:1], self.size[:1]) == ((0,), (-1,))
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        begin, size = (tuple(ends[axis] for axis in order) for ends in (self.begin, self.size))
+        return Permuted(Slice(begin, size), (order,), (order,))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = _movement.the_array(arrays)

@@ -29,6 +29,7 @@ from smidgen.ops._op import (
     TfliteOp,
     Types,
 )
+from smidgen.ops._order import Order, Permuted
 from smidgen.ops._unary import guard, in_place, one, only
 
 if TYPE_CHECKING:
@@ -78,6 +79,12 @@ class Softmax(Op):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return only(types).rank > 1
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """Rows may lie in any order, the last axis stays the last."""
+        if order[-1] != len(order) - 1:
+            return None
+        return Permuted(self, (order, *[None] * (len(types) - 1)), (order,))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = one(arrays)

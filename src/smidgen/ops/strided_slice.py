@@ -19,6 +19,7 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
 )
+from smidgen.ops._order import Order, Permuted, without
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -128,6 +129,11 @@ class StridedSlice(_movement.Movement):
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self._axes()[:1] == [_Axis()]
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        axes = self._axes()
+        left = without(order, [i for i, axis in enumerate(axes) if axis.shrink])
+        return Permuted(self._of([axes[i] for i in order]), (order,), (left,))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = _movement.the_array(arrays)

@@ -18,6 +18,7 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
 )
+from smidgen.ops._order import Order, Permuted, compose
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -50,11 +51,15 @@ class Transpose(_movement.Movement):
             raise ValueError(f"{self.perm} is no order of the {x.rank} axes of {x.shape}")
         return (TensorType(tuple(x.shape[axis] for axis in self.perm), x.dtype),)
 
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """The operand stays as it is, and another transpose puts the result in order."""
+        return Permuted(Transpose(compose(self.perm, order)), (None,), (order,))
+
     def batchable(self, *types: TensorType | None) -> bool:
         return self.perm[:1] == (0,)
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
-        return (_movement.the_array(arrays).transpose(self.perm),)
+        return (np.ascontiguousarray(_movement.the_array(arrays).transpose(self.perm)),)
 
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         return tensors[0].permute(self.perm)

@@ -10,6 +10,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops import _movement, _split
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted, without
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -38,6 +39,10 @@ class Unpack(_split.Splitting):
             t.with_shape((*t.shape[: self.axis], *t.shape[self.axis + 1 :]))
             for t in super().infer(*types)
         )
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        left = without(order, {self.axis})
+        return Permuted(self.along(order.index(self.axis)), (order,), (left,) * self.num)
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return tuple(part.squeeze(self.axis) for part in super().float_ref(*arrays))

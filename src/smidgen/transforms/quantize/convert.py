@@ -119,7 +119,9 @@ class _Converter:
                 integer = self.integer.get((name, self.plan.made[name]))
             outputs.append(integer or self._real(name))
         try:
-            return self.builder.build(outputs)
+            pairs = zip(graph.outputs, outputs, strict=True)
+            moved = [new for old, new in pairs if old in graph.channels_first]
+            return self.builder.build(outputs, channels_first=moved)
         except GraphError as error:
             raise RecipeError(
                 f"the ranges found make scales that do not work ({error})",
