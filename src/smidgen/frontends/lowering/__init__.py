@@ -45,6 +45,7 @@ from smidgen.frontends.lowering.elementwise import (
     subtract,
     unary,
 )
+from smidgen.frontends.lowering.grid import Grid, OnGrid, on_grid
 from smidgen.frontends.lowering.linear import linear, matmul
 from smidgen.frontends.lowering.movement import (
     concatenate,
@@ -71,13 +72,16 @@ from smidgen.frontends.lowering.pooling import (
     average_pool,
     max_pool,
 )
+from smidgen.frontends.lowering.qdq import to_integers
 from smidgen.frontends.lowering.reduction import arg, reduce
 from smidgen.frontends.lowering.resize import resize_bilinear, resize_nearest
 from smidgen.frontends.lowering.site import Array, Lowering, Operand, Pairs
 
 __all__ = [
     "Array",
+    "Grid",
     "Lowering",
+    "OnGrid",
     "Operand",
     "Pairs",
     "adaptive_average_pool",
@@ -111,6 +115,7 @@ __all__ = [
     "mish",
     "move_axis_last",
     "multiply",
+    "on_grid",
     "pad",
     "power",
     "prelu",
@@ -131,6 +136,7 @@ __all__ = [
     "stack",
     "subtract",
     "tanh",
+    "to_integers",
     "transpose",
     "unary",
 ]

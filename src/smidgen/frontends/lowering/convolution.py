@@ -64,11 +64,11 @@ def conv(
         y = at.add(
             "DEPTHWISE_CONV_2D",
             # (co, 1, kh, kw) to (1, kh, kw, co)
-            [image, np.ascontiguousarray(kernel.transpose(1, 2, 3, 0)), bias],
+            [image, kernel.transpose(1, 2, 3, 0), bias],
             **attributes,
         )
     else:
-        ohwi = np.ascontiguousarray(kernel.transpose(0, 2, 3, 1))
+        ohwi = kernel.transpose(0, 2, 3, 1)
         y = at.add("CONV_2D", [image, ohwi, bias], **attributes)
     return at.unimage(y, rank)
 
@@ -119,7 +119,7 @@ def conv_transpose(
         )
     outputs = kernel.shape[1]
     whole = [(s - 1) * d + k for s, d, k in zip(size, stride, kernel.shape[2:], strict=True)]
-    ohwi = np.ascontiguousarray(kernel.transpose(1, 2, 3, 0))
+    ohwi = kernel.transpose(1, 2, 3, 0)
     # What is added at the end holds the bias alone: then the bias comes last.
     beyond = [max(0, e - after) for e, (_, after) in zip(extra, crop, strict=True)]
     y = at.add(

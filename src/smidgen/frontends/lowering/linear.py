@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from smidgen.frontends.lowering.elementwise import add as add_tensors
 from smidgen.frontends.lowering.site import Array, Lowering, Operand
 
@@ -42,7 +40,7 @@ def matmul(at: Lowering, a: Operand, b: Operand, bias: Array | None = None) -> s
         (..., m, n).
     """
     if not isinstance(b, str) and b.ndim == 2:
-        return linear(at, a, np.ascontiguousarray(b.T), bias)
+        return linear(at, a, b.T, bias)
     left, right = at.rank(a) == 1, at.rank(b) == 1
     if left:
         a = at.add("RESHAPE", [a], new_shape=(1, *at.shape(a)))

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
+from smidgen.frontends.lowering.grid import Grid
 from smidgen.ir import GraphBuilder, TensorType
 from smidgen.ops import get_op
 
@@ -42,6 +43,7 @@ class Lowering:
         self.builder = builder
         self.layer = ""
         self.nodes = 0
+        self.grids: dict[str, Grid] = {}  # of constants that stand for integers
         self._constants: dict[tuple[Any, ...], str] = {}
 
     def type(self, operand: Operand) -> TensorType:
@@ -74,12 +76,14 @@ class Lowering:
         if isinstance(operand, str):
             return operand
         data = np.ascontiguousarray(operand)
-        key = None
+        key, grid = None, getattr(operand, "grid", None)
         if data.size <= 64:
-            key = (data.shape, str(data.dtype), data.tobytes())
+            key = (data.shape, str(data.dtype), data.tobytes(), grid)
         if key is not None and key in self._constants:
             return self._constants[key]
         name = self.builder.constant(data, name=f"{self.layer or 'model'}/const")
+        if grid is not None:
+            self.grids[name] = grid
         if key is not None:
             self._constants[key] = name
         return name

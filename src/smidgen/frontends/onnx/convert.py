@@ -10,12 +10,13 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
-from smidgen.frontends.lowering import Lowering
+from smidgen.frontends.lowering import Lowering, to_integers
 from smidgen.frontends.onnx.attributes import read_attributes
 from smidgen.frontends.onnx.folding import FoldingBuilder
 from smidgen.frontends.onnx.functions import schema_function
 from smidgen.frontends.onnx.inputs import Fixed, Shapes, input_specs
 from smidgen.frontends.onnx.operators import rules
+from smidgen.frontends.onnx.operators.quantized import on_integers
 from smidgen.frontends.onnx.reader import (
     DAMAGED,
     DOMAINS,
@@ -133,7 +134,8 @@ class Converter:
         names = self.builder.rename(
             {o: clean(i.name) for o, i in zip(outputs, graph.output, strict=True)}
         )
-        return self.builder.build([names[name] for name in outputs])
+        graph = self.builder.build([names[name] for name in outputs])
+        return to_integers(graph, {names.get(n, n): g for n, g in self.at.grids.items()})
 
     # -- what comes in and goes out ----------------------------------------------------------------
 
@@ -273,14 +275,21 @@ class Converter:
         )
         self.at.layer = _layer(node, prefix)
         if rule is not None:
-            result = rule(site)
+            result = on_integers(site, rule) if self._quantized(site) else rule(site)
             results = list(result) if isinstance(result, (list, tuple)) else [result]
             # Whatever numpy makes of arrays without axes, constants are arrays.
-            return [r if r is None or isinstance(r, str) else np.asarray(r) for r in results]
+            return [r if r is None or isinstance(r, str) else np.asanyarray(r) for r in results]
         body = schema_function(node, version, self._types(inputs)) if not domain else None
         if body is not None:
             return self._call(body, node, inputs, scope, label, prefix)
         raise _NoRuleError("this operator is not supported", hint=advice(node.op_type))
+
+    def _quantized(self, site: NodeSite) -> bool:
+        """Whether a node that knows nothing of scales is given integers with a scale."""
+        if "Linear" in site.op_type or "Integer" in site.op_type or site.op_type == "QGemm":
+            return False
+        names = [value for value in site.raw_inputs if isinstance(value, str)]
+        return any(self.builder.type(n).quant is not None for n in names)
 
     def _find(self, name: str, scope: Scope, label: str) -> Operand | RawInput:
         found = scope.find(name, self.external)

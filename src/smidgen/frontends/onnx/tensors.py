@@ -87,7 +87,7 @@ def narrowed(array: Array, what: str) -> Array:
                 hint="use numbers that fit 32 bits",
             )
     with np.errstate(over="ignore", invalid="ignore"):
-        return np.ascontiguousarray(array.astype(dtype))
+        return array.astype(dtype, copy=False)
 
 
 def to_array(tensor: Any, external: ExternalData) -> Array:
