@@ -24,7 +24,9 @@ def ring(seed: int = 3) -> Graph:
     x = b.input("x", TensorType((1, 1, BINS), "float32"))
     past = b.state("past", TensorType((1, FRAMES - 1, BINS), "float32"))
     window = b.add(get_op("CONCATENATION")(axis=1), [past, x], name="window")
-    recent = get_op("STRIDED_SLICE")(begin=(0, 1, 0), end=(1, FRAMES, BINS), strides=(1, 1, 1))
+    recent = get_op("STRIDED_SLICE")(
+        begin=(0, 1, 0), end=(0, FRAMES, 0), strides=(1, 1, 1), begin_mask=5, end_mask=5
+    )
     b.becomes(past, b.add(recent, [window], name="recent"))
     flat = b.add(get_op("RESHAPE")(new_shape=(1, FRAMES * BINS)), [window], name="flat")
     w = b.constant(rng.normal(0, 0.3, (CLASSES, FRAMES * BINS)).astype(np.float32), name="w")

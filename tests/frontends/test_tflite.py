@@ -37,7 +37,6 @@ REFUSED = {  # file: what the message says
     "zoo/coral_deeplabv3_mnv2_dm05_uint8.tflite": "ARG_MAX|are uint8, uint8, int32",
     "zoo/coral_keras_lstm_mnist_ptq.tflite": "UNIDIRECTIONAL_SEQUENCE_LSTM",
     "zoo/mp_face_full_range_sparse.tflite": "DENSIFY",
-    "zoo/mww_okay_nabu_v2.tflite": "2 subgraphs",
     "zoo/support_movie_review_nl.tflite": "GATHER",
     "zoo/tflm_audio_preprocessor_int8.tflite": "CUSTOM 'SignalWindow'",
     "zoo/tflm_dtln_noise_suppression.tflite": "UNIDIRECTIONAL_SEQUENCE_LSTM",

@@ -49,10 +49,6 @@ def opcode(**fields: object) -> Callable[[Record], None]:
     return apply
 
 
-def twice(model: Record) -> None:
-    model["subgraphs"].append(model["subgraphs"][0])
-
-
 def option(**fields: object) -> Callable[[Record], None]:
     def apply(model: Record) -> None:
         operator(model, 0)["builtin_options"][1].update(fields)
@@ -63,7 +59,6 @@ def option(**fields: object) -> Callable[[Record], None]:
 SPARSE = {"traversal_order": [0], "dim_metadata": [{}]}
 TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] = {
     "no subgraph": (lambda m: m["subgraphs"].clear(), UnsupportedModelError, "0 subgraphs"),
-    "two subgraphs": (twice, UnsupportedModelError, "2 subgraphs"),
     "no outputs": (change("outputs", []), ModelFileError, "no outputs"),
     "a builtin we lack": (
         opcode(builtin_code=BuiltinOperator.SVDF),
@@ -226,7 +221,6 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
         "STRING is not supported",
     ),
     "a number that is no type": (change("tensors.0.type", 99), UnsupportedModelError, "type 99"),
-    "a variable": (change("tensors.0.is_variable", True), UnsupportedModelError, "state"),
     "sparse weights": (change("tensors.1.sparsity", SPARSE), UnsupportedModelError, "sparse"),
     "an external buffer": (
         change("tensors.1.external_buffer", 1),

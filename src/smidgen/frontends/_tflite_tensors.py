@@ -73,6 +73,10 @@ class FileTensors:
         """Return the tensor's own name, "" if it has none."""
         return clean(self._records[index]["name"] or "")
 
+    def is_variable(self, index: int) -> bool:
+        """Return whether operators overwrite the tensor and find it again in the next step."""
+        return 0 <= index < len(self._records) and bool(self._records[index]["is_variable"])
+
     def type(self, index: int) -> TensorType:
         """Return a tensor's type.
 
@@ -144,12 +148,6 @@ class FileTensors:
 
 
 def _refuse_kinds(record: Record, where: str) -> None:
-    if record["is_variable"]:
-        raise UnsupportedModelError(
-            "a variable tensor keeps state between inferences, which is not supported",
-            where=where,
-            hint="export the model with its state as an input and an output",
-        )
     if record["sparsity"] is not None:
         raise UnsupportedModelError(
             "sparse weights are not supported",

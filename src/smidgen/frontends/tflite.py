@@ -3,34 +3,58 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
+from smidgen.frontends._tflite_functions import callable_subgraphs, choose_function, file_bytes
 from smidgen.frontends._tflite_tensors import FileTensors, clean
-from smidgen.ir import Graph, Node, QuantParams, TensorType, Value, verify
+from smidgen.frontends._tflite_variables import (
+    Handles,
+    Key,
+    Variable,
+    called,
+    initial_values,
+    known_variables,
+    operands,
+    variable_name,
+)
+from smidgen.ir import Graph, Node, QuantParams, State, TensorType, Value, verify
 from smidgen.ops import Op, Role, TfliteNode, Unsupported, all_ops, get_op
-from smidgen.schema import TABLES, BuiltinOperator, Record, decode
+from smidgen.schema import TABLES, Record, decode
 from smidgen.schema.fields import Scalar
-from smidgen.schema.operators import OPTIONS_OF, default_options
+from smidgen.schema.operators import (
+    OPTIONS_OF,
+    RESOURCE_OPERATORS,
+    default_options,
+    operator_name,
+)
 
-MAX_FILE_BYTES = 1 << 30
-
+T = TypeVar("T")
 _DAMAGED = "the file is damaged, or the converter that wrote it is; convert the model again"
 
 
-def read(source: str | os.PathLike[str] | bytes, *, name: str | None = None) -> Graph:
-    """Read a `.tflite` file.
+def read(
+    source: str | os.PathLike[str] | bytes,
+    *,
+    name: str | None = None,
+    signature: str | None = None,
+) -> Graph:
+    """Read a function of a `.tflite` file: the only one of most files.
 
     Args:
         source: The path of a file, or its bytes. It need not be trusted.
         name: The graph's name; the file's name without its ending otherwise.
+        signature: The key of the function's signature; what runtimes run first otherwise.
 
     Returns:
-        The graph: its constants are read-only views of the file's bytes, and its values have the
-        names of the file's tensors, made unique.
+        The graph: its constants are read-only views of the file's bytes. Inputs and outputs have
+        the names of the signature, other values those of the file's tensors, made unique.
 
     Raises:
         ModelFileError: The file cannot be read, is damaged or contradicts itself.
@@ -40,58 +64,64 @@ def read(source: str | os.PathLike[str] | bytes, *, name: str | None = None) -> 
         >>> read("model.tflite").inputs
         ('t0',)
     """
-    if isinstance(source, bytes):
-        return _Reader(decode(source), name or "model").graph()
-    path = Path(source)
+    path = None if isinstance(source, bytes) else Path(source)
     try:
-        return _Reader(decode(_bytes_of(path)), name or clean(path.stem) or "model").graph()
+        model = decode(source if isinstance(source, bytes) else file_bytes(Path(source)))
+        index, record = choose_function(model, signature)
+        stem = clean(path.stem) if path else ""
+        return _Reader(model, name or stem or "model", index, record).graph()
     except SmidgenError as error:
-        error.where = f"{path.name}: {error.where}" if error.where else path.name
+        if path is not None:
+            error.where = f"{path.name}: {error.where}" if error.where else path.name
         raise
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES:
-            raise ModelFileError(
-                f"{size:,} bytes are more than the {MAX_FILE_BYTES:,} that are read"
-            )
-        return path.read_bytes()
-    except OSError as error:
-        raise ModelFileError(f"cannot be read: {error.strerror or error}") from error
-
-
 class _Reader:
-    """One file on its way to a graph."""
+    """One subgraph of a file on its way to a graph."""
 
-    def __init__(self, model: Record, name: str) -> None:
-        subgraphs = model["subgraphs"] or []
-        if len(subgraphs) != 1:
-            raise UnsupportedModelError(
-                f"the model has {len(subgraphs)} subgraphs",
-                hint="one is supported: export it without control flow and resource variables",
-            )
+    def __init__(self, model: Record, name: str, index: int, signature: Record | None) -> None:
         self.name = name
-        self.subgraph: Record = subgraphs[0]
+        self.model = model
+        self.signature = signature
+        self.subgraph: Record = model["subgraphs"][index]
+        self.handles = Handles()
+        self.known = known_variables(model, callable_subgraphs(model, index))
+        self.variables: dict[Key | int, Variable] = {}  # by name, or number of a variable tensor
         self.codes: list[Record] = model["operator_codes"] or []
         self.tensors = FileTensors(self.subgraph["tensors"] or [], model["buffers"] or [])
         self.values: dict[str, Value] = {}
+        self.given = self._given_names()
         self.names: dict[int, str] = {}  # of the tensors that are known so far
 
     def graph(self) -> Graph:
         """Return the graph, verified."""
         inputs = [self._input(int(index)) for index in _vector(self.subgraph["inputs"])]
         operators = self.subgraph["operators"] or []
-        names = [self._operator_name(index, record) for index, record in enumerate(operators)]
+        names = [operator_name(self.codes, i, record) for i, record in enumerate(operators)]
         _refuse_unsupported(names)
-        nodes = [self._node(i, *pair) for i, pair in enumerate(zip(names, operators, strict=True))]
+        nodes = []
+        for index, (name, record) in enumerate(zip(names, operators, strict=True)):
+            if name in RESOURCE_OPERATORS:
+                self._at(index, name, record, partial(self._resource, name, record))
+            else:
+                nodes.append(self._node(index, name, record))
         outputs = [self._operand(int(index)) for index in _vector(self.subgraph["outputs"])]
         if not outputs:
             raise ModelFileError("the model has no outputs", hint=_DAMAGED)
+        states = self._states()
         used = {n for node in nodes for n in (*node.inputs, *node.outputs)} | {*inputs, *outputs}
+        used |= {n for state in states for n in (state.input, state.output)}
         values = {name: value for name, value in self.values.items() if name in used}
-        graph = Graph(self.name, tuple(inputs), tuple(outputs), values, tuple(nodes))
+        key = clean(self.signature["signature_key"] or "") if self.signature else ""
+        graph = Graph(
+            self.name,
+            tuple(inputs),
+            tuple(outputs),
+            values,
+            tuple(nodes),
+            states=tuple(states),
+            signature=key,
+        )
         verify(graph)
         return graph
 
@@ -107,7 +137,7 @@ class _Reader:
 
     def _define(self, index: int, value: Value) -> str:
         """Add a value under the tensor's name and return that name."""
-        name = self._fresh(self.tensors.name(index) or f"t{index}")
+        name = self._fresh(self.given.get(index) or self.tensors.name(index) or f"t{index}")
         self.values[name] = replace(value, name=name)
         self.names[index] = name
         return name
@@ -122,6 +152,10 @@ class _Reader:
         """Return the name of a tensor that is known by now, or is a constant."""
         if index not in self.names:
             type, data = self.tensors.type(index), self.tensors.data(index)
+            if data is None and self.tensors.is_variable(index):
+                name = self._define(index, Value("", type))
+                self.variables[index] = Variable(name, type, name, name)
+                return name
             if data is None:
                 raise ModelFileError(
                     "is read before it is computed", where=self.tensors.label(index), hint=_DAMAGED
@@ -131,11 +165,18 @@ class _Reader:
 
     def _node(self, index: int, op_name: str, record: Record) -> Node:
         outputs = [int(i) for i in _vector(record["outputs"])]
+        return self._at(
+            index, op_name, record, lambda: self._make_node(get_op(op_name), record, outputs)
+        )
+
+    def _at(self, index: int, op_name: str, record: Record, make: Callable[[], T]) -> T:
+        """Do something; its errors name the operator."""
+        outputs = _vector(record["outputs"])
         where = f"operator {index} {op_name}"
         if outputs and 0 <= outputs[0] < len(self.subgraph["tensors"] or ()):
             where += f" ({self.tensors.label(outputs[0])})"
         try:
-            return self._make_node(get_op(op_name), record, outputs)
+            return make()
         except SmidgenError as error:
             error.where = f"{where}: {error.where}" if error.where else where
             raise
@@ -158,37 +199,104 @@ class _Reader:
             counts = f"{len(inputs)} operands and {len(results)} results do not make one"
             reason = str(error) if isinstance(error, ValueError) else counts
             raise ModelFileError(f"its operands are not accepted: {reason}") from error
-        _compare(inferred, results)
+        kept = [i for i in range(len(inferred)) if i not in op.states.values()]
+        _compare(tuple(inferred[i] for i in kept), results)
         operands = self._with_bias_scale(operands, rule.roles)
-        return Node(op, operands, tuple(self._output(i) for i in outputs))
+        made = dict(zip(kept, (self._output(i) for i in outputs), strict=True))
+        tensors = _vector(record["inputs"])
+        for operand, output in op.states.items():
+            made[output] = self._new_state(tensors[chosen[operand] or 0])
+        return Node(op, operands, tuple(made[i] for i in range(len(inferred))))
+
+    def _new_state(self, tensor: int) -> str:
+        """Return the value that an operator leaves in a variable tensor."""
+        variable = self.variables.get(tensor)
+        if variable is None:
+            raise ModelFileError("keeps its state in a tensor that is not variable", hint=_DAMAGED)
+        assert variable.type is not None
+        name = self._fresh(f"{variable.name}_new")
+        self.values[name] = Value(name, variable.type)
+        self.names[tensor] = variable.now = name
+        return name
+
+    def _resource(self, name: str, record: Record) -> None:
+        """Take in an operator on resource variables."""
+        if name == "CALL_ONCE":
+            for key in initial_values(self.model, called(self.model, record)):
+                if key in self.variables and self.variables[key].now is not None:
+                    raise UnsupportedModelError(
+                        f"variable {variable_name(key)!r} is initialized after it is used",
+                        hint="convert the model so that it initializes its variables first",
+                    )
+        elif name == "VAR_HANDLE":
+            self.handles.define(record)
+            self._variable(operands(record, "outputs", 1)[0])
+        elif name == "READ_VARIABLE":
+            (handle,), (output,) = operands(record, "inputs", 1), operands(record, "outputs", 1)
+            self._read(self._variable(handle), self.handles.key(handle), output)
+        else:
+            handle, tensor = operands(record, "inputs", 2)
+            variable, value = self._variable(handle), self._operand(tensor)
+            variable.check(self.values[value].type)
+            variable.now = value
+
+    def _variable(self, handle: int) -> Variable:
+        key = self.handles.key(handle)
+        if key not in self.variables:
+            initial, shared = self.known.initial.get(key), self.known.users.get(key, 1) > 1
+            self.variables[key] = Variable(variable_name(key), initial=initial, shared=shared)
+        return self.variables[key]
+
+    def _read(self, variable: Variable, key: Key, output: int) -> None:
+        """Let a tensor be what a variable holds at this point."""
+        variable.check(self.tensors.type(output))
+        if variable.now is not None:
+            self._must_be_new(output)
+            self.names[output] = variable.now
+            return
+        if key not in self.known.assigned and key not in self.known.initial:
+            raise ModelFileError(
+                f"variable {variable.name!r} is read, but nothing assigns it", hint=_DAMAGED
+            )
+        variable.now = variable.start = self._output(output)
+        if key not in self.known.assigned:  # it never changes
+            value = self.values[variable.now]
+            self.values[variable.now] = replace(value, data=variable.start_value())
+
+    def _states(self) -> list[State]:
+        """Return the variables as states, those only that some step finds as another left them."""
+        states: list[State] = []
+        for variable in self.variables.values():
+            if variable.start is None and variable.shared and variable.type is not None:
+                variable.start = self._fresh(variable.name)
+                self.values[variable.start] = Value(variable.start, variable.type)
+            start, now = variable.start, variable.now
+            if start is None or now is None or self.values[start].data is not None:
+                continue
+            name, count = variable.name, 1
+            while any(state.name == name for state in states):
+                name, count = f"{variable.name}_{count}", count + 1
+            states.append(State(name, start, now, variable.start_value(), variable.shared))
+        return states
+
+    def _given_names(self) -> dict[int, str]:
+        """Return the names that the signature gives to inputs and outputs, by tensor."""
+        if self.signature is None:
+            return {}
+        maps = [*(self.signature["outputs"] or ()), *(self.signature["inputs"] or ())]
+        return {int(m["tensor_index"]): clean(m["name"] or "") for m in maps}
 
     def _output(self, index: int) -> str:
+        self._must_be_new(index)
+        return self._define(index, Value("", self.tensors.type(index)))
+
+    def _must_be_new(self, index: int) -> None:
         if index in self.names or self.tensors.data(index) is not None:
             raise ModelFileError(
                 "is computed, but also a constant, an input or computed before",
                 where=self.tensors.label(index),
                 hint=_DAMAGED,
             )
-        return self._define(index, Value("", self.tensors.type(index)))
-
-    def _operator_name(self, index: int, record: Record) -> str:
-        """Return the LiteRT name of an operator, or the quoted name of a custom one."""
-        position = record["opcode_index"]
-        if position >= len(self.codes):
-            raise ModelFileError(
-                f"is of kind {position} of {len(self.codes)}",
-                where=f"operator {index}",
-                hint=_DAMAGED,
-            )
-        code = self.codes[position]
-        # Files from before there were 127 operators have the old field alone.
-        number = max(int(code["builtin_code"]), code["deprecated_builtin_code"])
-        if number == BuiltinOperator.CUSTOM:
-            return f"CUSTOM {clean(code['custom_code'] or '')[:80]!r}"
-        try:
-            return BuiltinOperator(number).name
-        except ValueError:
-            return f"number {number}"
 
     def _with_bias_scale(
         self, operands: tuple[str | None, ...], roles: tuple[Role, ...]
@@ -217,7 +325,8 @@ def _refuse_unsupported(names: list[str]) -> None:
     supported = [
         name for name, op in all_ops().items() if not isinstance(op.tflite_read, Unsupported)
     ]
-    missing = {name: names.index(name) for name in dict.fromkeys(names) if name not in supported}
+    known = {*supported, *RESOURCE_OPERATORS}
+    missing = {name: names.index(name) for name in dict.fromkeys(names) if name not in known}
     if missing:
         first = list(missing)[:8]
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""

@@ -105,6 +105,7 @@ class Graph:
             *source* model and channels-last, (n, ..., c), here. Data in the source's layout is
             transposed at the door (`smidgen.data`).
         states: what is remembered from one inference to the next.
+        signature: the key by which the source model's users call this function of it, "" if none.
     """
 
     name: str
@@ -114,6 +115,7 @@ class Graph:
     nodes: tuple[Node, ...]
     channels_first: frozenset[str] = field(default_factory=frozenset)
     states: tuple[State, ...] = ()
+    signature: str = ""
 
     def type(self, name: str) -> TensorType:
         """The type of the value called `name`."""

@@ -32,7 +32,8 @@ def to_text(graph: Graph, *, constants: bool = True) -> str:
         The text; equal graphs give equal text.
     """
     first = graph.channels_first
-    lines = [f"graph {_quote(graph.name)}"]
+    signature = f" signature {_quote(graph.signature)}" if graph.signature else ""
+    lines = [f"graph {_quote(graph.name)}{signature}"]
     for name in graph.inputs:
         layout = " channels_first" if name in first else ""
         lines.append(f"  input {_quote(name)}: {graph.type(name)}{layout}")
@@ -83,7 +84,7 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
     Raises:
         GraphError: naming the line that cannot be read.
     """
-    name = "model"
+    name, signature = "model", ""
     inputs: list[str] = []
     outputs: list[str] = []
     values: dict[str, Value] = {}
@@ -95,6 +96,7 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
         try:
             if scan.take("graph "):
                 name = scan.name()
+                signature = scan.name() if scan.take(" signature ") else ""
             elif scan.take("input "):
                 value = _typed(scan)
                 inputs.append(value.name)
@@ -130,6 +132,7 @@ def parse(text: str, get_op: Callable[[str], type[Any]]) -> Graph:
         tuple(nodes),
         frozenset(channels_first),
         tuple(states),
+        signature,
     )
     verify(graph)
     return graph

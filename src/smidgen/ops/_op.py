@@ -240,6 +240,11 @@ class Op:
 
     name: ClassVar[str]
     kernels: ClassVar[tuple[Kernel, ...]]
+    states: ClassVar[Mapping[int, int]] = {}
+    """Operands that hold what the operator remembers, each with the output that it becomes.
+
+    In a `.tflite` file such an operand is a variable tensor, and those outputs are not there.
+    """
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         """Output shapes and dtypes (quantization is set by whoever makes the node).

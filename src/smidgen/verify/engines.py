@@ -124,7 +124,12 @@ class ForeignEngine:
         result = self._pool.run(self._name, model, sample, intermediates=True)
         assert result.tensors is not None
         # One operator of the file is one node of the graph, in the same order.
-        names = [name for node in self._subject.graph.nodes for name in node.outputs]
+        names = [
+            name
+            for node in self._subject.graph.nodes
+            for i, name in enumerate(node.outputs)
+            if i not in node.op.states.values()  # type: ignore[attr-defined]
+        ]
         numbers = computed_tensors(model)
         return {n: result.tensors[i] for n, i in zip(names, numbers, strict=True)}
 

@@ -113,6 +113,7 @@ class RuntimePool:
         inputs: Sequence[Array],
         *,
         intermediates: bool = False,
+        stream: bool = False,
         timeout: float | None = None,
     ) -> RuntimeResult:
         """Run n samples of one model.
@@ -123,6 +124,8 @@ class RuntimePool:
             inputs: One array (n, ...) for each input, in the model's dtypes.
             intermediates: Also return every tensor that is computed. It is a second run, which
                 keeps all tensors; the outputs are those of the ordinary one.
+            stream: The samples are consecutive steps: what the model remembers is kept from each
+                to the next. Otherwise every sample finds it as it is at first.
             timeout: Seconds; the pool's own otherwise.
 
         Returns:
@@ -148,7 +151,9 @@ class RuntimePool:
             worker = self._workers[module] = _Worker(self.memory)
         try:
             meta, found = worker.ask(
-                {"runtime": runtime, "wanted": wanted}, arrays, timeout or self.timeout
+                {"runtime": runtime, "wanted": wanted, "stream": stream},
+                arrays,
+                timeout or self.timeout,
             )
         except SmidgenError as error:
             self._workers.pop(module).close()
@@ -173,6 +178,7 @@ def run_tflite(
     inputs: Sequence[Array],
     *,
     intermediates: bool = False,
+    stream: bool = False,
     timeout: float = TIMEOUT,
 ) -> RuntimeResult:
     """Run n samples of one model in a process that is started for it; see `RuntimePool.run`.
@@ -182,19 +188,27 @@ def run_tflite(
         (8, 10)
     """
     with RuntimePool(timeout=timeout) as pool:
-        return pool.run(runtime, model, inputs, intermediates=intermediates)
+        return pool.run(runtime, model, inputs, intermediates=intermediates, stream=stream)
 
 
 def computed_tensors(model: bytes) -> list[int]:
     """Return the numbers of the tensors that the operators of a `.tflite` file compute, in order.
 
+    Operators that only read or keep what the model remembers are left out.
+
     Raises:
         ModelFileError: The file is damaged.
     """
     from smidgen.schema import decode
+    from smidgen.schema.operators import RESOURCE_OPERATORS, operator_name
 
-    subgraphs = decode(model)["subgraphs"] or [{}]
-    outputs = [op["outputs"] for op in subgraphs[0].get("operators") or []]
+    file = decode(model)
+    subgraphs, codes = file["subgraphs"] or [{}], file["operator_codes"] or []
+    outputs = [
+        op["outputs"]
+        for i, op in enumerate(subgraphs[0].get("operators") or [])
+        if operator_name(codes, i, op) not in RESOURCE_OPERATORS
+    ]
     return [int(i) for numbers in outputs if numbers is not None for i in numbers]
 
 

@@ -24,13 +24,16 @@ _FIRST_ARENA = 64 << 20  # untouched pages cost nothing, and far too small an ar
 _LARGEST_ARENA = 1 << 30
 
 
-def run_tflm(model: bytes, inputs: list[Array], wanted: list[int], _: str) -> list[Array]:
+def run_tflm(
+    model: bytes, inputs: list[Array], wanted: list[int], _: str, stream: bool
+) -> list[Array]:
     """Run samples through TensorFlow Lite Micro.
 
     Args:
         model: A `.tflite` file.
         inputs: One array (n, ...) for each input.
         wanted: Numbers of the tensors to return; outputs when there are none.
+        stream: Whether the samples are consecutive steps, between which nothing is reset.
 
     Returns:
         One array (n, ...) for each.
@@ -42,18 +45,29 @@ def run_tflm(model: bytes, inputs: list[Array], wanted: list[int], _: str) -> li
     arena = max(_FIRST_ARENA, 16 * len(model))
     while True:
         try:
-            interpreter = runtime.Interpreter.from_bytes(
-                model, arena_size=arena, intrepreter_config=kind
-            )
+            first = runtime.Interpreter.from_bytes(model, arena_size=arena, intrepreter_config=kind)
             break
         except RuntimeError:
             # A model that it refuses and an arena too small end in the same message.
             if arena >= _LARGEST_ARENA:
                 raise
             arena *= 4
-    main_graph = runtime.schema_fb.Model.GetRootAsModel(model, 0).Subgraphs(0)
+    file = runtime.schema_fb.Model.GetRootAsModel(model, 0)
+    main_graph = file.Subgraphs(0)
+    # A reset makes resource variables zero; their initial values come with a new interpreter only.
+    new = file.SubgraphsLength() > 1 and not stream
+    unused = [first]
 
     def once(sample: list[Array]) -> list[Array]:
+        interpreter = first
+        if new:
+            interpreter = (
+                unused.pop()
+                if unused
+                else runtime.Interpreter.from_bytes(
+                    model, arena_size=arena, intrepreter_config=kind
+                )
+            )
         for i, array in enumerate(sample):
             interpreter.set_input(array, i)
         interpreter.invoke()
@@ -61,16 +75,17 @@ def run_tflm(model: bytes, inputs: list[Array], wanted: list[int], _: str) -> li
             found = [interpreter.GetTensor(i, 0)["tensor_data"].copy() for i in wanted]
         else:
             found = [interpreter.get_output(i).copy() for i in range(main_graph.OutputsLength())]
-        interpreter.reset()
+        if not (stream or new):
+            interpreter.reset()
         return found
 
-    shapes = [
-        tuple(interpreter.get_input_details(i)["shape"]) for i in range(main_graph.InputsLength())
-    ]
+    shapes = [tuple(first.get_input_details(i)["shape"]) for i in range(main_graph.InputsLength())]
     return _collect(once, inputs, shapes)
 
 
-def run_litert(model: bytes, inputs: list[Array], wanted: list[int], name: str) -> list[Array]:
+def run_litert(
+    model: bytes, inputs: list[Array], wanted: list[int], name: str, stream: bool
+) -> list[Array]:
     """Run samples through LiteRT: its reference kernels, or XNNPACK (its default).
 
     Args:
@@ -78,6 +93,7 @@ def run_litert(model: bytes, inputs: list[Array], wanted: list[int], name: str) 
         inputs: One array (n, ...) for each input.
         wanted: Numbers of the tensors to return; outputs when there are none.
         name: "litert_ref" or "litert_xnnpack".
+        stream: Whether the samples are consecutive steps, between which nothing is reset.
 
     Returns:
         One array (n, ...) for each.
@@ -85,25 +101,41 @@ def run_litert(model: bytes, inputs: list[Array], wanted: list[int], name: str) 
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kind = OpResolverType.BUILTIN_REF if name == "litert_ref" else OpResolverType.AUTO
-    interpreter = Interpreter(
-        model_content=model,
-        num_threads=1,
-        experimental_op_resolver_type=kind,
-        experimental_preserve_all_tensors=bool(wanted),
-    )
-    interpreter.allocate_tensors()
+
+    def load() -> Any:
+        made = Interpreter(
+            model_content=model,
+            num_threads=1,
+            experimental_op_resolver_type=kind,
+            experimental_preserve_all_tensors=bool(wanted),
+        )
+        made.allocate_tensors()
+        return made
+
+    interpreter = load()
     details = interpreter.get_input_details()
     outputs = [output["index"] for output in interpreter.get_output_details()]
+    # Resource variables last as long as the interpreter.
+    new = not stream and any(op["op_name"] == "VAR_HANDLE" for op in _operators(interpreter))
 
     def once(sample: list[Array]) -> list[Array]:
+        nonlocal interpreter
+        if new:
+            interpreter = load()
         for detail, array in zip(details, sample, strict=True):
             interpreter.set_tensor(detail["index"], array)
         interpreter.invoke()
         found = [interpreter.get_tensor(i) for i in wanted or outputs]
-        interpreter.reset_all_variables()
+        if not stream:
+            interpreter.reset_all_variables()
         return found
 
     return _collect(once, inputs, [tuple(detail["shape"]) for detail in details])
+
+
+def _operators(interpreter: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = interpreter._get_ops_details()
+    return found
 
 
 def _collect(
@@ -139,7 +171,8 @@ def answer(meta: dict[str, Any], arrays: list[Array]) -> tuple[dict[str, Any], l
     """Do what one message asks.
 
     Args:
-        meta: `runtime`, and `wanted`: numbers of the intermediate tensors to return.
+        meta: `runtime`, `wanted`: numbers of the intermediate tensors to return, and `stream`:
+            whether the inputs are consecutive steps.
         arrays: The model's bytes, then the inputs.
 
     Returns:
@@ -150,11 +183,13 @@ def answer(meta: dict[str, Any], arrays: list[Array]) -> tuple[dict[str, Any], l
     model, inputs = arrays[0].tobytes(), arrays[1:]
     try:
         start = time.perf_counter()
-        outputs = run(model, inputs, [], meta["runtime"])
+        outputs = run(model, inputs, [], meta["runtime"], meta["stream"])
         seconds = time.perf_counter() - start
         # Keeping every tensor changes how a runtime plans and fuses: that is a run of its own.
         wanted = meta["wanted"]
-        tensors = run(model, inputs, wanted, meta["runtime"]) if wanted else []
+        tensors = []
+        if wanted:
+            tensors = run(model, inputs, wanted, meta["runtime"], meta["stream"])
     except Exception as error:
         return {"refused": f"{type(error).__name__}: {error}"}, []
     facts = {"seconds": seconds, "version": version(package), "outputs": len(outputs)}

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from smidgen.backends.tflite._states import Assign, Read, schedule, variable_tensors
 from smidgen.errors import GraphError, SmidgenError, UnsupportedModelError
 from smidgen.files import replace_file
-from smidgen.ir import Graph, Node, QuantParams, TensorType, pack_int4
+from smidgen.ir import Graph, Node, QuantParams, State, TensorType, pack_int4
 from smidgen.ops import NodeTypes, Op, Role
 from smidgen.schema import TABLES, BuiltinOperator, Record, encode
 from smidgen.schema import TensorType as FileType
@@ -40,8 +41,9 @@ def write(
 ) -> bytes:
     """Write a graph as a `.tflite` file.
 
-    Equal constants are stored once. Tensors that nothing reads, descriptions, ranges seen in
-    training and converter metadata are not written.
+    States become resource variables with a subgraph that gives them their initial values, or the
+    variable tensors of operators that keep one. Equal constants are stored once. Tensors that
+    nothing reads, descriptions, ranges seen in training and converter metadata are not written.
 
     Args:
         graph: Any graph whose operators `.tflite` has.
@@ -68,10 +70,6 @@ def write(
         >>> write_tflite(int8, "copy.tflite")[4:8]
         b'TFL3'
     """
-    if graph.states:
-        raise UnsupportedModelError(
-            "models with states are not written yet", where=f"state {graph.states[0].name!r}"
-        )
     writer = _Writer(graph, names, compact or tflm_only, tflm_only)
     data = encode(writer.model(offline_memory_plan))
     if path is not None:
@@ -92,12 +90,17 @@ class _Writer:
         self.index: dict[str, int] = {}  # of each value that has a tensor
         self.buffer_of: dict[bytes, int] = {}
         self.constant_of: dict[tuple[object, ...], int] = {}
+        self.variable = variable_tensors(graph)
+        self.kept = tuple(s for s in graph.states if s.output not in self.variable)
+        self.handle: dict[str, int] = {}  # of the states that are resource variables
         self.implied = _implied_biases(graph) if compact else frozenset[str]()
 
     def model(self, plan: Mapping[str, int] | None) -> Record:
         """Return the Model table."""
         inputs = [self.value(name) for name in self.graph.inputs]
-        operators = [self.operator(node) for node in self.graph.nodes]
+        operators = [self.call_once()] if self.kept else []
+        operators += [self.var_handle(state) for state in self.kept]
+        operators += [self.step(step) for step in schedule(self.graph, self.kept)]
         subgraph: Record = {
             "inputs": inputs,
             "operators": operators,
@@ -107,7 +110,7 @@ class _Writer:
         model: Record = {
             "version": VERSION,
             "operator_codes": self.codes,
-            "subgraphs": [subgraph],
+            "subgraphs": [subgraph, *([self.initial()] if self.kept else [])],
             "buffers": self.buffers,
         }
         if self.names:
@@ -122,8 +125,12 @@ class _Writer:
         """Return the tensor of a value, made when it is first asked for."""
         if name not in self.index:
             value = self.graph.values[name]
-            if value.data is None:
+            if name in self.variable:
+                self.index[name] = self.value(self.variable[name])
+            elif value.data is None:
                 self.index[name] = self.tensor(value.type, 0, name)
+                if name in self.variable.values():
+                    self.tensors[-1]["is_variable"] = True
             else:
                 type = value.type.with_quant(None) if name in self.implied else value.type
                 self.index[name] = self.constant(value.data, type, name)
@@ -186,17 +193,60 @@ class _Writer:
         except SmidgenError as error:
             error.where = error.where or node.label
             raise
+        inside = {output for i, output in op.states.items() if node.inputs[i] is not None}
         inputs = [self.operand(node, operand) for operand in form.operands]
         while inputs and inputs[-1] == -1:
             inputs.pop()
         record: Record = {
             "opcode_index": code,
             "inputs": inputs,
-            "outputs": [self.value(name) for name in node.outputs],
+            "outputs": [self.value(n) for i, n in enumerate(node.outputs) if i not in inside],
         }
         if form.options:
             record["builtin_options"] = (form.options, _fields(form.options, form.fields))
         return record
+
+    def step(self, step: Node | Read | Assign) -> Record:
+        """Return the Operator table of a node, or of a state that is read or assigned."""
+        if isinstance(step, Node):
+            return self.operator(step)
+        handle, state = self.handle[step.state.name], step.state
+        if isinstance(step, Read):
+            return self.plain("READ_VARIABLE", [handle], [self.value(state.input)])
+        return self.plain("ASSIGN_VARIABLE", [handle, self.value(state.output)], [])
+
+    def plain(self, name: str, inputs: list[int], outputs: list[int]) -> Record:
+        """Return the Operator table of an operator without options."""
+        return {"opcode_index": self.code(name, 1), "inputs": inputs, "outputs": outputs}
+
+    def call_once(self) -> Record:
+        """Return the operator that gives the resource variables their initial values."""
+        options = ("CallOnceOptions", {"init_subgraph_index": 1})
+        return {**self.plain("CALL_ONCE", [], []), "builtin_options": options}
+
+    def var_handle(self, state: State) -> Record:
+        """Return the operator that makes the handle of a state."""
+        self.tensors.append({"shape": (), "type": FileType.RESOURCE, "buffer": 0})
+        if self.names:
+            self.tensors[-1]["name"] = f"{state.name}/handle"
+        self.handle[state.name] = len(self.tensors) - 1
+        options = ("VarHandleOptions", {"container": "", "shared_name": state.name})
+        record = self.plain("VAR_HANDLE", [], [self.handle[state.name]])
+        return {**record, "builtin_options": options}
+
+    def initial(self) -> Record:
+        """Return the subgraph that assigns the initial values."""
+        main, self.tensors = self.tensors, []
+        operators = []
+        for state in self.kept:
+            operators.append(self.var_handle(state))
+            raw = _little_endian(np.ascontiguousarray(state.initial))
+            type = self.graph.type(state.input)
+            value = self.tensor(type, self.buffer(raw), f"{state.name}/initial")
+            handle = self.handle[state.name]
+            operators.append(self.plain("ASSIGN_VARIABLE", [handle, value], []))
+        tensors, self.tensors = self.tensors, main
+        return {"inputs": [], "outputs": [], "operators": operators, "tensors": tensors}
 
     def operand(self, node: Node, operand: int | Array | None) -> int:
         """Return the tensor of an operand, -1 for one left out."""
@@ -226,7 +276,7 @@ class _Writer:
             side: [{"name": name, "tensor_index": self.index[name]} for name in names]
             for side, names in (("inputs", self.graph.inputs), ("outputs", self.graph.outputs))
         }
-        return {**maps, "signature_key": "serving_default"}
+        return {**maps, "signature_key": self.graph.signature or "serving_default"}
 
     def offsets(self, plan: Mapping[str, int]) -> Array:
         """Return a memory plan as TensorFlow Lite Micro reads it, int32."""
@@ -239,7 +289,8 @@ class _Writer:
                     f"the memory plan places {name!r} at {offset}, "
                     f"not at a multiple of {_PLAN_ALIGNMENT}"
                 )
-        offsets = np.full(len(self.tensors), _NOT_PLANNED, "<i4")
+        initial = 2 * len(self.kept)  # tensors of the second subgraph: handles and values
+        offsets = np.full(len(self.tensors) + initial, _NOT_PLANNED, "<i4")
         for name, offset in plan.items():
             offsets[self.index[name]] = offset
         return np.concatenate((np.array([_PLAN_VERSION, 0, len(offsets)], "<i4"), offsets))
