@@ -26,6 +26,7 @@ _HOME: dict[str, str] = {
     "quantize": "smidgen.transforms.quantize",
     "random_inputs": "smidgen.interpreter",
     "run": "smidgen.evaluate",
+    "signatures": "smidgen.frontends",
     "shrink": "smidgen.transforms.rewrites",
     "squeeze": "smidgen.squeeze",
     "verify": "smidgen.verify",
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from smidgen.evaluate import run as run
     from smidgen.facts import describe as describe
     from smidgen.frontends import load as load
+    from smidgen.frontends import signatures as signatures
     from smidgen.interpreter import Session as Session
     from smidgen.interpreter import random_inputs as random_inputs
     from smidgen.ir import Graph as Graph

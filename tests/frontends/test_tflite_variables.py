@@ -119,7 +119,7 @@ def test_names_and_the_key_of_a_signature_are_kept() -> None:
 
 
 def two_functions() -> bytes:
-    """A file with `listen`, and `clear`, which gives the state another value and returns the old."""
+    """A file with `listen`, and `clear`, which sets the state and returns what it was."""
     model = records(ring())
     b = GraphBuilder()
     value = b.input("value", TensorType((1, 3, 6), "float32"))

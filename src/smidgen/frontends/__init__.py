@@ -24,6 +24,7 @@ def load(
     *,
     shapes: Mapping[str, Sequence[int]] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    signature: str | None = None,
 ) -> Graph:
     """Read a trained model.
 
@@ -33,6 +34,8 @@ def load(
             (returned as it is).
         shapes: ONNX only: full shapes of inputs that have open dimensions besides the batch.
         fixed: ONNX only: values of inputs that are always the same; they are no inputs any more.
+        signature: `.tflite` only: which of the file's functions, by its key (see `signatures`);
+            the one that runtimes run first otherwise.
 
     Returns:
         The graph, channels last, batch 1.
@@ -40,13 +43,17 @@ def load(
     Raises:
         ModelFileError: if the file is missing, damaged or of no known format.
         UnsupportedModelError: if it holds something that Smidgen cannot express, by name.
-        DataError: if `shapes` or `fixed` are given for what has no such inputs.
+        DataError: if `shapes`, `fixed` or `signature` are given for what has no such thing.
 
     Example:
         >>> model = load("model.keras")
         >>> model.inputs
         ('input_layer',)
     """
+    if signature is not None and not _is_tflite(source):
+        raise DataError(
+            "only .tflite files have signatures", where=repr(signature), hint="leave it out"
+        )
     if _is_onnx(source):
         from smidgen.frontends.onnx import from_onnx_model, load_onnx
 
@@ -81,7 +88,7 @@ def load(
     if head[4:8] == b"TFL3" or path.suffix == ".tflite":
         from smidgen.frontends.tflite import read
 
-        return read(path)
+        return read(path, signature=signature)
     if (
         head == b"\x89HDF\r\n\x1a\n"
         or head[:4] == b"PK\x03\x04"
@@ -101,6 +108,31 @@ def load(
             f"{framework} files are not supported", where=str(path), hint=_SUPPORTED
         )
     raise ModelFileError("is of no known format", where=str(path), hint=_SUPPORTED)
+
+
+def signatures(source: str | os.PathLike[str]) -> tuple[str, ...]:
+    """The keys of the functions that a model has, for `load(source, signature=key)`.
+
+    Args:
+        source: path of a model.
+
+    Returns:
+        The keys, in the file's order; () for a model that has no signatures.
+
+    Example:
+        >>> signatures("model.tflite")
+        ()
+    """
+    from smidgen.frontends._tflite_functions import signatures as keys
+
+    return keys(source) if _is_tflite(source) else ()
+
+
+def _is_tflite(source: Any) -> bool:
+    if not isinstance(source, (str, os.PathLike)) or Path(source).is_dir():
+        return False
+    with Path(source).open("rb") as file:
+        return file.read(8)[4:] == b"TFL3"
 
 
 def _is_onnx(source: Any) -> bool:
