@@ -13,7 +13,7 @@ import dataclasses
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from hypothesis import strategies as st
@@ -49,13 +49,29 @@ def _graphs(draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str) -> Graph:
     goal = draw(st.integers(min_ops, max_ops))
     growth = _Growth(draw, dtype, goal)
     growth.start()
-    names = [name for name in STEPS if dtype in STEPS[name].dtypes]
-    names += [name for name in elementwise(dtype) if name not in STEPS]
+    names = [name for name in steps(dtype) if growth.fits(name)]
     tries = 0
     while growth.nodes + growth.pending() < goal and tries < 20 * goal:
         tries += 1
         growth.step(draw(st.sampled_from(names)))
     return growth.finish()
+
+
+def steps(dtype: str) -> list[str]:
+    """The operators that graphs of this type grow by."""
+    names = [name for name in STEPS if dtype in STEPS[name].dtypes]
+    unstable = UNSTABLE if dtype == "float32" else ()
+    return names + [n for n in elementwise(dtype) if n not in STEPS and n not in unstable]
+
+
+def runtime_of(graph: Graph) -> Literal["tflm", "litert_ref"]:
+    """The foreign runtime that has all of a graph's operators: TFLM if it can be."""
+
+    def runs(name: str, types: tuple[TensorType | None, ...]) -> bool:
+        return get_op(name).runs_on("tflm", *types)
+
+    on_tflm = all(runs(n.op.name, graph.types(n.inputs)) for n in graph.nodes)
+    return "tflm" if on_tflm else "litert_ref"
 
 
 @cache
@@ -79,7 +95,8 @@ def elementwise(dtype: str) -> dict[str, int]:
 
 def _quant_of(real: Array, saturate: float = 1.0) -> QuantParams:
     """Parameters that cover the values, or only a part of their range."""
-    low, high = min(0.0, float(real.min())), max(0.0, float(real.max()))
+    finite = real[np.isfinite(real)]
+    low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
     scale = max(high - low, 1e-3) * saturate / 255
     zero_point = int(np.clip(round(-128 - low * saturate / scale), -128, 127))
     return QuantParams.per_tensor(scale, zero_point)
@@ -101,6 +118,8 @@ class _Growth:
     def __init__(self, draw: st.DrawFn, dtype: str, goal: int) -> None:
         self.draw = draw
         self.dtype = dtype
+        # What neither has alone must not meet in one graph; TFLM is the one that matters.
+        self.runtime = draw(st.sampled_from(("tflm", "tflm", "tflm", "litert_ref")))
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
         self.builder = GraphBuilder("random")
         self.arrays: dict[str, Array] = {}
@@ -155,6 +174,12 @@ class _Growth:
     def one_in(self, n: int) -> bool:
         """True once in n times."""
         return self.draw(st.integers(0, n - 1)) == n - 1
+
+    def fits(self, name: str) -> bool:
+        """Whether the graph's runtime has the operator, and computes what the others do."""
+        others = OTHERWISE if self.runtime == "litert_ref" else ()
+        operand = TensorType((1,), self.dtype)
+        return name not in others and get_op(name).runs_on(self.runtime, operand)
 
     def pick(self, accept: Callable[[TensorType], bool] = lambda type: True) -> str | None:
         """An activation that is accepted: mostly one that nobody has read, or the newest."""
@@ -218,6 +243,8 @@ class _Growth:
         try:
             (out,) = op.infer(*types)
             if not 0 < out.size <= LARGEST or not op.batchable(*types):
+                return None
+            if not op.runs_on(self.runtime, *types):
                 return None
             if out.dtype == "int8":
                 out = out.with_quant(quant or self.output_quant(op, types, arrays))
@@ -464,6 +491,28 @@ def _resize(g: _Growth, x: str) -> None:
     g.node(get_op("RESIZE_NEAREST_NEIGHBOR")(size, corners, centers), [x])
 
 
+def _not_negative(name: str) -> Callable[[_Growth, str], object]:
+    """An operator whose runtimes stop at negative numbers: they are clamped to 0 first."""
+
+    def grow(g: _Growth, x: str) -> None:
+        quant = g.builder.type(x).quant
+        assert quant is not None
+        if quant.zero_point != -128:
+            high = quant.scale * max(1, 127 - quant.zero_point)
+            clamped = g.node(get_op("QUANTIZE")(), [x], QuantParams.per_tensor(high / 255, -128))
+            if clamped is None:
+                return
+            x = clamped
+        g.node(get_op(name)(), [x])
+
+    return grow
+
+
+# Of floats: functions that make much of little, so that runtimes do not stay close.
+UNSTABLE = frozenset(["CEIL", "EXP", "FLOOR", "ROUND", "SIGN", "SQUARE"])
+# What LiteRT's reference kernels compute in a way of their own (see `tests/ops/test_matrix.py`).
+OTHERWISE = frozenset(["FULLY_CONNECTED", "LOGISTIC", "TANH"])
+
 STEPS: dict[str, _Step] = {
     "CONV_2D": _Step(_conv, (4,)),
     "DEPTHWISE_CONV_2D": _Step(_depthwise, (4,)),
@@ -478,4 +527,5 @@ STEPS: dict[str, _Step] = {
     "STRIDED_SLICE": _Step(_slice, (2, 3, 4)),
     "TRANSPOSE": _Step(_transpose, (2, 3, 4)),
     "RESIZE_NEAREST_NEIGHBOR": _Step(_resize, (4,)),
+    **{name: _Step(_not_negative(name), dtypes=("int8",)) for name in ("LOG", "RSQRT", "SQRT")},
 }

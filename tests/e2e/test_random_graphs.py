@@ -21,7 +21,7 @@ from smidgen.ops import _draw
 from smidgen.verify.runtimes import RuntimePool
 from tests.examples import examples
 from tests.host_batch import HostBatch
-from tests.random_graphs import STEPS, elementwise, graphs
+from tests.random_graphs import graphs, runtime_of, steps
 
 Array = np.ndarray[Any, Any]
 
@@ -70,7 +70,7 @@ def difference(graph: Graph, got: Sequence[Array], want: Sequence[Array]) -> str
 
 
 def check(drawn: list[Graph], pool: RuntimePool) -> None:
-    """Compare the reference with the compiled C and with TensorFlow Lite Micro."""
+    """Compare the reference with the compiled C and with the foreign runtime that takes it."""
     wrong = []
     for first in range(0, len(drawn), BATCH):
         some = drawn[first : first + BATCH]
@@ -80,7 +80,7 @@ def check(drawn: list[Graph], pool: RuntimePool) -> None:
             want = interpret(graph, inputs)
             for engine, got in (
                 ("host C", compiled.run(place, inputs)),
-                ("TFLM", pool.run("tflm", write(graph), inputs).outputs),
+                (runtime_of(graph), pool.run(runtime_of(graph), write(graph), inputs).outputs),
             ):
                 if text := difference(graph, got, want):
                     wrong.append(f"{engine}, graph {first + place}\n{graph}{text}")
@@ -113,7 +113,7 @@ def test_every_operator_that_grows_is_seen(count: int) -> None:
     """And they branch, join and end in several outputs."""
     drawn = int8_graphs(count)
     seen = Counter(node.op.name for graph in drawn for node in graph.nodes)
-    assert {*STEPS, *elementwise("int8"), "DEQUANTIZE"} <= set(seen)
+    assert {*steps("int8"), "DEQUANTIZE"} <= set(seen)
     assert len({len(graph.nodes) for graph in drawn}) >= 7  # sizes; which ones is chance
     assert all(3 <= len(graph.nodes) <= 12 for graph in drawn)
     for least, some in (

@@ -64,8 +64,8 @@ def test_outputs_lie_within_their_ranges(name: str, data: st.DataObject) -> None
             for out, got, (low, high) in zip(node.outputs, outputs, found, strict=True):
                 assert low.shape == high.shape == graph.type(out).shape
                 assert low.dtype == high.dtype == got.dtype
-                assert (low <= got).all()
-                assert (got <= high).all()
+                assert not (low > got).any()  # what is not a number is in any range
+                assert not (got > high).any()
 
 
 def test_a_convolution_knows_its_exact_bounds() -> None:

@@ -3,7 +3,7 @@
 #define SM_LOGISTIC_FLOAT32_H
 
 #include "common.h"
-#include "exp_float32.h"
+#include "math_exp.h"
 
 typedef struct {
   int32_t size;
@@ -13,7 +13,7 @@ typedef struct {
 SM_KERNEL void sm_logistic_float32(const sm_logistic_float32_params *p, const float *input,
                                    float *output) {
   for (int32_t i = 0; i < p->size; ++i) {
-    output[i] = 1.0f / (1.0f + sm_exp_float32(-input[i]));
+    output[i] = 1.0f / (1.0f + sm_exp(-input[i]));
   }
 }
 

@@ -3,7 +3,7 @@
 #define SM_SOFTMAX_FLOAT32_H
 
 #include "common.h"
-#include "exp_float32.h"
+#include "math_exp.h"
 
 typedef struct {
   int32_t rows, depth;
@@ -20,7 +20,7 @@ SM_KERNEL void sm_softmax_float32(const sm_softmax_float32_params *p, const floa
     }
     float sum = 0.0f;
     for (int32_t c = 0; c < p->depth; ++c) {
-      output[c] = sm_exp_float32((input[c] - max) * p->beta);
+      output[c] = sm_exp((input[c] - max) * p->beta);
       sum += output[c];
     }
     for (int32_t c = 0; c < p->depth; ++c) {

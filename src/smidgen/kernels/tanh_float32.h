@@ -3,7 +3,7 @@
 #define SM_TANH_FLOAT32_H
 
 #include "common.h"
-#include "exp_float32.h"
+#include "math_exp.h"
 
 typedef struct {
   int32_t size;
@@ -15,7 +15,7 @@ static inline float sm_tanh_one_float32(float x) {
     const float s = x * x;
     return x * ((s + 105.0f) * s + 945.0f) / ((15.0f * s + 420.0f) * s + 945.0f);
   }
-  return 1.0f - 2.0f / (sm_exp_float32(2.0f * x) + 1.0f);
+  return 1.0f - 2.0f / (sm_exp(2.0f * x) + 1.0f);
 }
 
 /* May compute in place. */

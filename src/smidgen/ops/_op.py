@@ -246,6 +246,11 @@ class Op:
     In a `.tflite` file such an operand is a variable tensor, and those outputs are not there.
     """
 
+    # Element types of operand 0 that TensorFlow Lite Micro and LiteRT's reference kernels take;
+    # None: all that the operator itself takes.
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = None
+    litert_dtypes: ClassVar[tuple[str, ...] | None] = None
+
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         """Output shapes and dtypes (quantization is set by whoever makes the node).
 
@@ -321,6 +326,17 @@ class Op:
         Losses of networks that end in one are computed on its operand, which is sound in floats.
         """
         return ""
+
+    @classmethod
+    def runs_on(cls, runtime: str, *types: TensorType | None) -> bool:
+        """Whether a foreign runtime, "tflm" or "litert_ref", has a kernel for these operands.
+
+        Without operands: whether it has the operator at all.
+        """
+        taken = cls.tflm_dtypes if runtime == "tflm" else cls.litert_dtypes
+        if taken is None or not types or types[0] is None:
+            return taken != ()
+        return types[0].dtype in taken
 
     def batchable(self, *types: TensorType | None) -> bool:
         """Whether axis 0 of the operands may be widened to run many samples at once."""

@@ -172,6 +172,8 @@ class Unary(Op):
 class TableUnary(Unary):
     """Base of those that turn int8 into int8 by a table."""
 
+    sample_dtypes: ClassVar[tuple[str, ...]] = ("int8", "int8", "int8", "float32")
+
     def table(self, types: NodeTypes) -> Array:
         """The 256 int8 answers, by the input's bits."""
         raise NotImplementedError
@@ -188,6 +190,13 @@ class TableUnary(Unary):
         from hypothesis import strategies as st
 
         return st.just(cls())
+
+    @classmethod
+    def draw_input_quant(cls) -> SearchStrategy[QuantParams]:
+        """Any parameters of an int8 operand."""
+        from smidgen.ops import _draw
+
+        return _draw.quant(1e-5, 30.0)
 
     @classmethod
     def draw_output_quant(cls, op: Op, x: QuantParams) -> SearchStrategy[QuantParams]:
@@ -208,9 +217,10 @@ class TableUnary(Unary):
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
             op, shape = draw(cls.draw_op()), draw(_draw.shape())
-            if draw(_draw.dtype()) == "float32":
-                return Sample(op, (Operand(TensorType(shape, "float32")),))
-            quant = draw(_draw.quant(1e-5, 30.0))
+            dtype = draw(st.sampled_from(cls.sample_dtypes))
+            if dtype != "int8":
+                return Sample(op, (Operand(TensorType(shape, dtype)),))
+            quant = draw(cls.draw_input_quant())
             operand = Operand(TensorType(shape, "int8", quant))
             return Sample(op, (operand,), (draw(cls.draw_output_quant(op, quant)),))
 

@@ -19,6 +19,7 @@ class ReduceAny(Extreme):
     name: ClassVar[str] = "REDUCE_ANY"
     reduce: ClassVar[Any] = np.any
     dtypes: ClassVar[tuple[str, ...]] = ("bool",)
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ()
 
     axis: tuple[int, ...] = ()
     keep_dims: bool = False

@@ -1,0 +1,26 @@
+"""COS: the cosine, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.numerics.tabulate import nearest
+from smidgen.ops._function import FloatFunction, unary_kernel
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Cos(FloatFunction):
+    """The cosine of x in radians."""
+
+    name: ClassVar[str] = "COS"
+    options: ClassVar[str] = "CosOptions"
+
+    def apply(self, x: Array) -> Array:
+        return nearest(np.cos)(x)
+
+    kernels = (unary_kernel("cos"),)

@@ -1,0 +1,25 @@
+"""SQUARE: x * x, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ops._function import FloatFunction, unary_kernel
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Square(FloatFunction):
+    """x * x."""
+
+    name: ClassVar[str] = "SQUARE"
+    options: ClassVar[str] = "SquareOptions"
+
+    def apply(self, x: Array) -> Array:
+        return x * x
+
+    kernels = (unary_kernel("square"),)
