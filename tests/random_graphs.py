@@ -50,6 +50,10 @@ def _graphs(draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str) -> Graph:
     growth = _Growth(draw, dtype, goal)
     growth.start()
     names = [name for name in steps(dtype) if growth.fits(name)]
+    only_here = [
+        name for name in names if not get_op(name).runs_on("tflm", TensorType((1,), dtype))
+    ]
+    names += 3 * only_here
     tries = 0
     while growth.nodes + growth.pending() < goal and tries < 20 * goal:
         tries += 1
@@ -80,6 +84,8 @@ def elementwise(dtype: str) -> dict[str, int]:
     probe = TensorType((1, 4, 5, 3), dtype, _quant_of(np.ones(1)) if dtype != "float32" else None)
     found = {}
     for name, cls in all_ops().items():
+        if "axis" in {f.name for f in dataclasses.fields(cls)}:  # type: ignore[arg-type]
+            continue
         for count in (1, 2):
             try:
                 op = cls()
