@@ -81,6 +81,13 @@ def conversion(sample: Sample) -> tuple[str, str]:
     return x.type.dtype, getattr(sample.op, "dtype", "")
 
 
+def pads_integers(sample: Sample) -> str | None:
+    x = sample.operands[0]
+    assert x is not None
+    return BORDER if x.type.quant is not None and x.type.quant.zero_point else None
+
+
+BORDER = "TFLM pads with 0 whatever the zero point is"
 UINT8 = "TFLM makes uint8 of int8 alone"
 UINT8_OF = {(dtype, "uint8") for dtype in ("float32", "uint8")}
 INT32 = "LiteRT makes no int32"
@@ -94,6 +101,7 @@ EXCEPTIONS = {
     ("QUANTIZE", "BUILTIN_REF"): Cell(
         unsupported=lambda s: INT32 if conversion(s)[1] == "int32" else None
     ),
+    ("SPACE_TO_BATCH_ND", "TFLM"): Cell(unsupported=pads_integers),
     ("LOGISTIC", "BUILTIN_REF"): exact_below(2, RADIUS),
     ("TANH", "BUILTIN_REF"): exact_below(8, RADIUS),
 }

@@ -140,8 +140,8 @@ def strides(shape: tuple[int, ...]) -> list[int]:
     return [math.prod(shape[d + 1 :]) for d in range(len(shape))]
 
 
-def copy_kernel(walk: Any) -> Kernel:
-    """The kernel of an operator that copies its operand in the order of `walk(site)`."""
+def copy_kernels(walk: Any) -> tuple[Kernel, ...]:
+    """The kernels of an operator that copies its operand in the order of `walk(site)`."""
 
     def check(site: Site) -> str | None:
         loops = len(walk(site).loops)
@@ -149,11 +149,33 @@ def copy_kernel(walk: Any) -> Kernel:
             return f"{loops} dimensions are walked separately; it goes up to {MAX_LOOPS}"
         return guard(site)
 
-    return Kernel(
-        "sm_copy_bytes",
-        "copy_bytes.h",
-        guard=check,
-        params=lambda site: walk(site).params(),
-        arguments=(0,),
-        overlap=lambda site: {0: walk(site).lead},
+    def deep_params(site: Site) -> Mapping[str, Param]:
+        found = walk(site)
+        sizes, strides = (np.array(n, np.int32) for n in zip(*found.loops, strict=True))
+        return {
+            "first": found.first,
+            "run": found.run,
+            "runs": math.prod(sizes.tolist()),
+            "loops": len(found.loops),
+            "sizes": sizes,
+            "strides": strides,
+        }
+
+    return (
+        Kernel(
+            "sm_copy_bytes",
+            "copy_bytes.h",
+            guard=check,
+            params=lambda site: walk(site).params(),
+            arguments=(0,),
+            overlap=lambda site: {0: walk(site).lead},
+        ),
+        Kernel(
+            "sm_copy_bytes_deep",
+            "copy_bytes_deep.h",
+            guard=guard,
+            params=deep_params,
+            arguments=(0,),
+            overlap=lambda site: {0: walk(site).lead},
+        ),
     )

@@ -90,7 +90,7 @@ class Slice(_movement.Movement):
             return 5
         return {"int8": 2, "int16": 4}.get(types.dtype, 1)
 
-    kernels = (_movement.copy_kernel(_walk),)
+    kernels = _movement.copy_kernels(_walk)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
         """Channels pass if all of them are taken; of a sliced axis none may go."""

@@ -194,7 +194,7 @@ class StridedSlice(_movement.Movement):
             return 4
         return {"bool": 3, "int8": 2}.get(types.dtype, 1)
 
-    kernels = (_movement.copy_kernel(_walk),)
+    kernels = _movement.copy_kernels(_walk)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
         """Channels pass if all of them are taken; of a sliced axis none may go."""

@@ -77,7 +77,7 @@ class Transpose(_movement.Movement):
             return 6 if len(self.perm) > 5 else 4
         return {"bool": 3, "int8": 2, "int16": 5}.get(types.dtype, 1)
 
-    kernels = (_movement.copy_kernel(_walk),)
+    kernels = _movement.copy_kernels(_walk)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
         x = _movement.the_operand(types)
