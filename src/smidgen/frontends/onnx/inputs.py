@@ -11,7 +11,7 @@ import numpy as np
 
 from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
 from smidgen.frontends.onnx.reader import DAMAGED, clean
-from smidgen.frontends.onnx.tensors import MAX_ELEMENTS, MAX_RANK, Array, dtype_of
+from smidgen.frontends.onnx.tensors import HALF_BYTES, MAX_ELEMENTS, MAX_RANK, Array, dtype_of
 
 Shapes = Mapping[str, Sequence[Any]]  # of integers, which is checked
 Fixed = Mapping[str, Any]
@@ -118,6 +118,8 @@ def _spec(
     name = clean(info.name)
     where = f"input {name!r}"
     dtype = dtype_of(info.type.tensor_type.elem_type, where)
+    if info.type.tensor_type.elem_type in HALF_BYTES:
+        raise UnsupportedModelError("its elements have 4 bits", where=where, hint="use int8")
     value = None
     if info.name in fixed:
         value = _value(where, dims, dtype, fixed[info.name])

@@ -35,7 +35,7 @@ NUMPY: dict[int, str] = {
     22: "int8",  # int4
 }
 _BYTES = {16: 2}
-_HALF_BYTES = (21, 22)
+HALF_BYTES = (21, 22)
 
 
 def dtype_of(number: int, where: str) -> np.dtype[Any]:
@@ -103,7 +103,7 @@ def to_array(tensor: Any, external: ExternalData) -> Array:
     if len(shape) > MAX_RANK or any(not 0 <= d < MAX_ELEMENTS for d in shape):
         raise ModelFileError(f"its shape is {list(shape)[:MAX_RANK]}", where=where, hint=DAMAGED)
     count = math.prod(shape)
-    half = tensor.data_type in _HALF_BYTES
+    half = tensor.data_type in HALF_BYTES
     size = (count + 1) // 2 if half else count * _BYTES.get(tensor.data_type, dtype.itemsize)
     if count > MAX_ELEMENTS:
         raise ModelFileError(f"its shape is {list(shape)}", where=where, hint=DAMAGED)
@@ -123,7 +123,7 @@ def to_array(tensor: Any, external: ExternalData) -> Array:
 
 
 def _unpacked(raw: bytes, number: int, count: int, dtype: np.dtype[Any]) -> Array:
-    if number in _HALF_BYTES:
+    if number in HALF_BYTES:
         packed = np.frombuffer(raw, np.uint8)
         nibbles = np.stack([packed & 15, packed >> 4], axis=-1).ravel()[:count]
         if number == 22:
@@ -151,7 +151,7 @@ def _listed(tensor: Any, dtype: np.dtype[Any], count: int, where: str) -> Array:
     if number in (10, 16):
         bits = values.astype(np.uint16)
         values = bits.view(np.float16) if number == 10 else _unpacked(bits.tobytes(), 16, 0, dtype)
-    elif number in _HALF_BYTES:
+    elif number in HALF_BYTES:
         values = _unpacked(values.astype(np.uint8).tobytes(), number, count, dtype)
     if values.size != count:
         raise ModelFileError(

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from smidgen.ir import Graph
-from smidgen.transforms.rewrites import apply
-from smidgen.transforms.rewrites import fold_constants as _fold
-from smidgen.transforms.rewrites import remove_identity as _identity
-from smidgen.transforms.rewrites import remove_unused as _unused
+from smidgen.transforms.rewrites.channels_last import to_channels_last
 
 
 def tidy(graph: Graph) -> Graph:
-    """The graph without what does nothing."""
-    return apply(graph, (_unused.RULE, _fold.RULE, _identity.RULE))[0]
+    """The graph channels last, without transposes inside and without what does nothing."""
+    return to_channels_last(graph)

@@ -101,7 +101,8 @@ def one_hot(site: NodeSite) -> Operand:
     check_size(site, (*indices.shape, depth))
     site.folding.spend(indices.size * depth * values.itemsize)
     places = np.arange(depth).reshape([-1 if i == axis else 1 for i in range(indices.ndim + 1)])
-    hot = np.expand_dims(np.mod(indices, depth), axis) == places
+    from_end = np.where(indices < 0, indices + depth, indices)  # beyond either end: no one at all
+    hot = np.expand_dims(from_end, axis) == places
     return np.asarray(np.where(hot, values[1], values[0]))
 
 

@@ -215,7 +215,7 @@ _INTEGER_LIMITS = {"uint8": (0, 255), "int8": (-128, 127), "uint16": (0, 65535)}
 @operator("Cast", "CastLike")
 def cast(site: NodeSite) -> Operand:
     """The same numbers in another element type, as near as graphs have it."""
-    from smidgen.frontends.onnx.tensors import dtype_of, graph_dtype
+    from smidgen.frontends.onnx.tensors import HALF_BYTES, dtype_of, graph_dtype
 
     if site.op_type == "CastLike":
         if not site.has(1):
@@ -225,6 +225,8 @@ def cast(site: NodeSite) -> Operand:
     else:
         wanted = dtype_of(site.integer("to"), site.label)
     x = site.source(0)
+    if site.op_type == "Cast" and site.integer("to") in HALF_BYTES:
+        raise site.refuse("it casts to 4 bits", hint="cast to int8")
     if not isinstance(x, str):
         if wanted.kind in "iu" and x.dtype.kind == "f":
             x = np.nan_to_num(x, nan=0.0, posinf=0.0, neginf=0.0)
@@ -271,4 +273,6 @@ def clip(site: NodeSite) -> Operand:
 @operator("Identity", "Dropout")
 def identity(site: NodeSite) -> list[Operand | None]:
     """The operand; the mask of a Dropout is not there to be read."""
+    if site.op_type == "Dropout" and site.has(2) and np.any(site.constant(2, "training_mode")):
+        raise site.refuse("it is in training mode", hint="export the model for inference")
     return [site.source(0), None]

@@ -46,7 +46,12 @@ def _params(site: NodeSite, scale: int, zero_point: int, dtype: str) -> QuantPar
     if not (np.isfinite(value) and value > 0):
         raise site.malformed(f"its scale is {value}")
     shift = 128 if dtype == "uint8" else 0
-    return QuantParams.per_tensor(value, int(zero.reshape(-1)[0]) - shift)
+    point = int(zero.reshape(-1)[0]) - shift
+    if dtype == "int16" and point:
+        raise site.refuse(
+            f"its zero point is {point}", hint="quantize int16 symmetrically, with zero point 0"
+        )
+    return QuantParams.per_tensor(value, point)
 
 
 def _zero_type(site: NodeSite, place: int, default: str = "uint8") -> str:

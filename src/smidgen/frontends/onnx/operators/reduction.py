@@ -49,6 +49,8 @@ def _reduction(op: str, function: Callable[..., Array]) -> Callable[[NodeSite], 
         if axes is None:
             return x
         if not isinstance(x, str):
+            if 0 in x.shape:
+                raise site.refuse("it reduces a tensor without elements", hint="leave it out")
             return np.asarray(function(x, axis=tuple(axes), keepdims=keep)).astype(x.dtype)
         return reduced(site, op, x, axes, keep)
 

@@ -75,7 +75,8 @@ def _positions(size: int, new: int, scale: float, mode: str) -> Array | None:
     """Where each position of the result lies in the operand; None for a mode that is not known."""
     x = np.arange(new, dtype=np.float64)
     if mode == "align_corners":
-        return x * (size - 1) / (new - 1) if new > 1 else x * 0
+        # By the size that the scale makes, which need not be a whole number.
+        return x * (size - 1) / (scale * size - 1) if scale * size > 1 else x * 0
     if mode == "asymmetric":
         return x / scale
     if mode == "half_pixel" or (mode == "pytorch_half_pixel" and new > 1):

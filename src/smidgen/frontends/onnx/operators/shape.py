@@ -196,20 +196,22 @@ def gather(site: NodeSite) -> Operand:
     dims = site.shape(x)
     axis = site.axis(len(dims), 0)
     indices = site.known(1)
-    if indices is None:
-        return lower.gather(site.at, site.operand(0), site.source(1), axis)
+    if indices is None:  # those that count from the end are only known when the model runs
+        size = np.array([dims[axis]], np.int32)
+        places = lower.binary(site.at, "FLOOR_MOD", site.source(1), size)
+        return lower.gather(site.at, site.operand(0), places, axis)
     if indices.size and not (-dims[axis] <= indices.min() and indices.max() < dims[axis]):
         raise site.malformed(f"its indices reach beyond the {dims[axis]} of axis {axis}")
     if not isinstance(x, str):
         check_size(site, (x.size // max(1, dims[axis]), indices.size))
         return np.take(x, indices, axis)
-    places = np.where(indices < 0, indices + dims[axis], indices)
-    as_slice = _as_slice(places)
+    positions = np.where(indices < 0, indices + dims[axis], indices)
+    as_slice = _as_slice(positions)
     if as_slice is None:
-        return lower.gather(site.at, x, places.astype(np.int32), axis)
+        return lower.gather(site.at, x, positions.astype(np.int32), axis)
     begin, end, step = as_slice
     y = lower.slice_axis(site.at, x, axis, begin, end, step)
-    return lower.reshape(site.at, y, (*dims[:axis], *places.shape, *dims[axis + 1 :]))
+    return lower.reshape(site.at, y, (*dims[:axis], *positions.shape, *dims[axis + 1 :]))
 
 
 def _as_slice(places: Array) -> tuple[int, int | None, int] | None:
