@@ -195,6 +195,8 @@ def test_squeeze_writes_everything_and_report_draws_it_again(folder, tmp_path):
         (["inspect", "nothing.tflite"], "no such file"),
         (["inspect", "notes.txt"], "no known format"),
         (["inspect", "model.onnx"], "ONNX"),
+        (["inspect", "model.onnx", "--fix", "sr"], "--fix sr=16000"),
+        (["inspect", "model.onnx", "--shape", "x=1,b"], "--shape x=1,3,96,96"),
         (["inspect", "cut.tflite"], "cut.tflite"),
         (["quantize", "float.tflite"], "no samples"),
         (["quantize", "int8.tflite", "-d", "data.npz"], "quantized already"),

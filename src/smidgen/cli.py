@@ -20,7 +20,19 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Model = Annotated[Path, typer.Argument(help="A .tflite, .keras or .h5 file.", show_default=False)]
+Model = Annotated[
+    Path, typer.Argument(help="A .tflite, .keras, .h5 or .onnx file.", show_default=False)
+]
+Shapes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--shape", metavar="NAME=1,3,96,96", help="Shape of an ONNX input with open dimensions."
+    ),
+]
+Fixed = Annotated[
+    list[str] | None,
+    typer.Option("--fix", metavar="NAME=VALUE", help="Value of an ONNX input that never changes."),
+]
 Data = Annotated[
     Path | None,
     typer.Option("--data", "-d", help="An .npz file with x, y, x_test, y_test.", metavar="NPZ"),
@@ -56,6 +68,12 @@ def _teller(as_json: bool) -> Any:
     return lambda line: console.print(f"[dim]· {line}[/dim]", highlight=False)
 
 
+def _load(model: Path, shapes: list[str] | None, fixed: list[str] | None) -> Any:
+    from smidgen import load, tables
+
+    return load(model, shapes=tables.parse_shapes(shapes), fixed=tables.parse_fixed(fixed))
+
+
 def _dataset(path: Path | None) -> Any:
     from smidgen.data import Dataset
 
@@ -63,14 +81,16 @@ def _dataset(path: Path | None) -> Any:
 
 
 @app.command()
-def inspect(model: Model, as_json: Json = False) -> None:
+def inspect(
+    model: Model, shapes: Shapes = None, fixed: Fixed = None, as_json: Json = False
+) -> None:
     """What a model consists of, and what would keep it off a board."""
     import dataclasses
 
-    from smidgen import load, tables
+    from smidgen import tables
     from smidgen.facts import describe
 
-    facts = describe(load(model))
+    facts = describe(_load(model, shapes, fixed))
     _print(as_json, dataclasses.asdict(facts), tables.inspect(facts))
 
 
@@ -132,12 +152,14 @@ def quantize(
         bool,
         typer.Option("--delegates", help="Add what LiteRT's delegates need (XNNPACK, GPU)."),
     ] = False,
+    shapes: Shapes = None,
+    fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
     """Turn a float model into an integer .tflite and say which layers lose most."""
     import dataclasses
 
-    from smidgen import load, tables, write_tflite
+    from smidgen import tables, write_tflite
     from smidgen.data import to_model
     from smidgen.transforms import quantize as q
 
@@ -147,7 +169,7 @@ def quantize(
     wanted = q.get_recipe(recipe)
     if float_io:
         wanted = dataclasses.replace(wanted, float_io=True)
-    source = load(model)
+    source = _load(model, shapes, fixed)
     graph = q.quantize(source, dataset, wanted, samples=samples)
     size = len(write_tflite(graph, out, compact=not delegates))
     errors = q.layer_errors(q.prepare(source), graph, [to_model(source, dataset.x[:64])])
@@ -177,14 +199,16 @@ def compile(
     exact_shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Fold dead channels first (exact).")
     ] = True,
+    shapes: Shapes = None,
+    fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
     """Write a dependency-free C library, link it for a board and measure it."""
     from smidgen import compile as compile_graph
-    from smidgen import load, tables
+    from smidgen import tables
     from smidgen.transforms.rewrites import shrink as shrink_graph
 
-    graph = load(model)
+    graph = _load(model, shapes, fixed)
     if exact_shrink and graph.is_quantized:
         graph, _ = shrink_graph(graph)
     firmware = compile_graph(graph, board, out, optimize=optimize, flash=flash, ram=ram, name=name)
@@ -217,13 +241,15 @@ def run(
     board: BoardName = DEFAULT_BOARD,
     optimize: Optimize = "balanced",
     profile: Annotated[bool, typer.Option(help="Also print what each layer costs.")] = False,
+    shapes: Shapes = None,
+    fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
     """Run a model as compiled C, on this machine or on an emulated chip."""
     from smidgen import compile as compile_graph
-    from smidgen import load, tables
+    from smidgen import tables
 
-    graph = load(model)
+    graph = _load(model, shapes, fixed)
     arrays = tables.read_inputs(graph, inputs)
     firmware = compile_graph(graph, board, optimize=optimize)
     result = firmware.run(arrays, on, profile=profile)
@@ -256,13 +282,15 @@ def verify(
     ] = None,
     samples: Annotated[int, typer.Option(help="How many random inputs otherwise.", min=1)] = 8,
     board: BoardName = DEFAULT_BOARD,
+    shapes: Shapes = None,
+    fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
     """Run one model on many runtimes and find the first tensor that differs."""
-    from smidgen import load, tables
+    from smidgen import tables
     from smidgen import verify as verify_graph
 
-    graph = load(model)
+    graph = _load(model, shapes, fixed)
     arrays = tables.read_inputs(graph, inputs, samples)
     result = verify_graph(graph, arrays, board=board)
     _print(as_json, result.to_json(), result.table())
@@ -281,6 +309,8 @@ def squeeze(
     max_drop: Annotated[float | None, typer.Option(help="Accuracy it may lose (0.01).")] = None,
     recipe: RecipeName = "int8",
     optimize: Optimize = "balanced",
+    shapes: Shapes = None,
+    fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
     """The whole job: int8, .tflite, C, emulated chip, comparison, accuracy, verdict, report."""
@@ -289,7 +319,7 @@ def squeeze(
     from smidgen.report.result import summary
 
     result = squeeze_model(
-        model,
+        _load(model, shapes, fixed) if shapes or fixed else model,
         _dataset(data),
         board,
         out=out,

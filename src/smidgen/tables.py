@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,50 @@ if TYPE_CHECKING:
     from smidgen.transforms.quantize import LayerError
 
 Array = np.ndarray[Any, Any]
+
+
+def parse_shapes(options: list[str] | None) -> dict[str, tuple[int, ...]]:
+    """Shapes by input, from options such as "x=1,3,96,96".
+
+    Raises:
+        DataError: quoting the option that is none.
+
+    Example:
+        >>> parse_shapes(["x=1,3,96,96"])
+        {'x': (1, 3, 96, 96)}
+    """
+    found: dict[str, tuple[int, ...]] = {}
+    for option in options or ():
+        name, _, sizes = option.rpartition("=")
+        try:
+            found[name] = tuple(int(size) for size in sizes.split(","))
+        except ValueError:
+            name = ""
+        if not name:
+            raise DataError(f"{option!r} is no shape of an input", hint="give --shape x=1,3,96,96")
+    return found
+
+
+def parse_fixed(options: list[str] | None) -> dict[str, Any]:
+    """Values by input, from options such as "sr=16000" or "size=[1, 2]".
+
+    Raises:
+        DataError: quoting the option that is none.
+
+    Example:
+        >>> parse_fixed(["sr=16000"])
+        {'sr': 16000}
+    """
+    found: dict[str, Any] = {}
+    for option in options or ():
+        name, _, value = option.rpartition("=")
+        try:
+            found[name] = json.loads(value)
+        except ValueError:
+            name = ""
+        if not name:
+            raise DataError(f"{option!r} is no value of an input", hint="give --fix sr=16000")
+    return found
 
 
 def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array]:

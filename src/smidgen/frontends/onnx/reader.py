@@ -152,7 +152,7 @@ def opset_of(model: Any) -> int:
         UnsupportedModelError: if the version is not among those that Smidgen knows.
     """
     if not model.HasField("graph") or not (model.graph.node or model.graph.output):
-        raise ModelFileError("it holds no graph", hint=DAMAGED)
+        raise ModelFileError("it is no ONNX model, or one without a graph", hint=DAMAGED)
     versions = {entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx")}
     if not versions:
         # Models of other domains alone are refused by their operators, which say more.
