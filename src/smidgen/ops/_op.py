@@ -227,12 +227,16 @@ class TfliteOp:
         options: the builtin options table's name, such as "Conv2DOptions"; "" for none.
         fields: its fields, enums by their schema names.
         operands: for each operand in the file, the index of the IR operand, an array that becomes
-            a constant tensor (attributes that the file keeps as tensors), or None (left out).
+            a constant tensor (attributes that the file keeps as tensors), or None (left out). An
+            IR operand that is left out at the end is not in the file's list at all.
+        intermediates: types of what the operator computes on its way, where a runtime asks for
+            their scales.
     """
 
     options: str
     fields: Mapping[str, Any]
     operands: tuple[int | Array | None, ...]
+    intermediates: tuple[TensorType, ...] = ()
 
 
 class Op:

@@ -126,10 +126,14 @@ def fully_connected_guard(site: Site) -> str | None:
     refusal = dsp_guard(site)
     if refusal is not None:
         return refusal
-    w = Channels.of(site).weights
+    return pairs_refusal(Channels.of(site).weights)
+
+
+def pairs_refusal(w: Array) -> str | None:
+    """Why weights (outputs, inputs) have no form as `in_pairs`, or None."""
     if w.min() < -127:
         return "a weight is -128; two weights in a half take -127 to 127"
-    if np.abs(w).sum(1).max() >= 2**16:
+    if np.abs(w.astype(np.int64)).sum(1).max() >= 2**16:
         return "weights of one output sum up to 2^16 or more"
     return None
 
@@ -162,7 +166,7 @@ def fully_connected_params(site: Site) -> Mapping[str, Param]:
         "multiplier": factors[0].astype(np.int32),
         "shift": factors[1].astype(np.int8),
         "doubled_bias": np.pad(2 * channels.bias, (0, fill)).astype(np.int32),
-        "weights": _in_pairs(channels.weights),
+        "weights": in_pairs(channels.weights),
     }
 
 
@@ -209,8 +213,8 @@ def int4_halves(weights: Array) -> Array:
     return packed
 
 
-def _in_pairs(w: Array) -> Array:
-    """Weights (outputs, inputs) as `sm_fully_connected_int8_dsp` reads them, int32 words."""
+def in_pairs(w: Array) -> Array:
+    """int64 weights (outputs, inputs) as `sm_fully_connected_int8_dsp` reads them, int32 words."""
     out_c, in_c = w.shape
     padded = np.pad(w, ((0, -out_c % 4), (0, -in_c % 4)))
     # (group, pair, a or b, four inputs, 0/1, 2/3)

@@ -43,16 +43,20 @@ class Sample:
     operands: tuple[Operand | None, ...]
     quant: tuple[QuantParams | None, ...] = (None,)
 
-    def graph(self) -> Graph:
-        """A graph of this one node; operands that are not constant become its inputs."""
+    def graph(self, *, remembers: bool = False) -> Graph:
+        """A graph of this one node; operands that are not constant become its inputs.
+
+        Args:
+            remembers: whether what the operator remembers are states of the graph, as in a file,
+                instead of further inputs and outputs.
+        """
         builder = GraphBuilder(self.op.name.lower())
+        states = self.op.states if remembers else {}
         names: list[str | None] = []
         for i, operand in enumerate(self.operands):
             if operand is None:
                 names.append(None)
-            elif operand.data is None:
-                names.append(builder.input(f"x{i}", operand.type))
-            else:
+            elif operand.data is not None:
                 names.append(
                     builder.constant(
                         operand.data,
@@ -61,5 +65,13 @@ class Sample:
                         dtype=operand.type.dtype,
                     )
                 )
+            elif i in states:
+                names.append(builder.state(f"s{i}", operand.type))
+            else:
+                names.append(builder.input(f"x{i}", operand.type))
         outputs = builder.add_multi(self.op, names, quant=self.quant)
-        return builder.build(list(outputs))
+        kept = {output: names[i] for i, output in states.items()}
+        for output, state in kept.items():
+            if state is not None:
+                builder.becomes(state, outputs[output])
+        return builder.build([name for i, name in enumerate(outputs) if i not in kept])

@@ -224,10 +224,11 @@ class CallWriter:
         self.params.append(f"{about}\nstatic const {struct} {name} = {{\n{fields}}};\n")
 
     def _fields(self, number: int, params: Mapping[str, Param]) -> str:
-        return "".join(
-            f"    .{key} = {_field(value, f'{key}_{number}', self.constants)},\n"
-            for key, value in params.items()
-        )
+        lines = []
+        for key, value in params.items():  # a key may name a member of a member
+            hint = f"{key.replace('.', '_')}_{number}"
+            lines.append(f"    .{key} = {_field(value, hint, self.constants)},\n")
+        return "".join(lines)
 
     def _call(
         self,

@@ -195,13 +195,16 @@ class _Writer:
             raise
         inside = {output for i, output in op.states.items() if node.inputs[i] is not None}
         inputs = [self.operand(node, operand) for operand in form.operands]
-        while inputs and inputs[-1] == -1:
+        while inputs and inputs[-1] == -1 and form.operands[len(inputs) - 1] is not None:
             inputs.pop()
         record: Record = {
             "opcode_index": code,
             "inputs": inputs,
             "outputs": [self.value(n) for i, n in enumerate(node.outputs) if i not in inside],
         }
+        if form.intermediates:
+            name = f"{node.outputs[0]}/intermediate"
+            record["intermediates"] = [self.tensor(type, 0, name) for type in form.intermediates]
         if form.options:
             record["builtin_options"] = (form.options, _fields(form.options, form.fields))
         return record

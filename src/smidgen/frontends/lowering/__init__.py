@@ -34,6 +34,7 @@ from smidgen.frontends.lowering.activation import (
     softsign,
     tanh,
 )
+from smidgen.frontends.lowering.cells import Cell, GruCell, LstmCell, RnnCell
 from smidgen.frontends.lowering.convolution import conv, conv_transpose
 from smidgen.frontends.lowering.elementwise import (
     add,
@@ -73,17 +74,23 @@ from smidgen.frontends.lowering.pooling import (
     max_pool,
 )
 from smidgen.frontends.lowering.qdq import to_integers
+from smidgen.frontends.lowering.recurrent import Run, reversed_time, run, run_layers
 from smidgen.frontends.lowering.reduction import arg, reduce
 from smidgen.frontends.lowering.resize import resize_bilinear, resize_nearest
 from smidgen.frontends.lowering.site import Array, Lowering, Operand, Pairs
 
 __all__ = [
     "Array",
+    "Cell",
     "Grid",
+    "GruCell",
     "Lowering",
+    "LstmCell",
     "OnGrid",
     "Operand",
     "Pairs",
+    "RnnCell",
+    "Run",
     "adaptive_average_pool",
     "adaptive_max_pool",
     "add",
@@ -125,6 +132,9 @@ __all__ = [
     "reshape",
     "resize_bilinear",
     "resize_nearest",
+    "reversed_time",
+    "run",
+    "run_layers",
     "selu",
     "sigmoid",
     "silu",
