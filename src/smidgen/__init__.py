@@ -22,6 +22,7 @@ _HOME: dict[str, str] = {
     "compile": "smidgen.backends.c.firmware",
     "describe": "smidgen.facts",
     "evaluate": "smidgen.evaluate",
+    "finetune": "smidgen.training.finetune",
     "load": "smidgen.frontends",
     "quantize": "smidgen.transforms.quantize",
     "random_inputs": "smidgen.interpreter",
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from smidgen.interpreter import random_inputs as random_inputs
     from smidgen.ir import Graph as Graph
     from smidgen.squeeze import squeeze as squeeze
+    from smidgen.training.finetune import finetune as finetune
     from smidgen.transforms.quantize import Recipe as Recipe
     from smidgen.transforms.quantize import Rule as Rule
     from smidgen.transforms.quantize import quantize as quantize

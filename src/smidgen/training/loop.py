@@ -16,6 +16,7 @@ from torch import nn
 from smidgen.data import Dataset
 from smidgen.training import checkpoint as checkpoints
 from smidgen.training.average import Average
+from smidgen.training.distil import Features
 from smidgen.training.module import GraphModule
 from smidgen.training.objective import Teacher
 from smidgen.training.processes import is_first, share_buffers, share_gradients
@@ -65,6 +66,7 @@ def fit(
     training: Training | None = None,
     *,
     teacher: Teacher | None = None,
+    features: Features | None = None,
     checkpoint: str | Path | None = None,
     save_every: float = 30.0,
     threads: int | None = None,
@@ -82,6 +84,7 @@ def fit(
         data: training samples as the source model takes them, and labels (or a teacher).
         training: settings.
         teacher: who else to learn from; the labels may then be missing.
+        features: values inside that the student learns from the teacher as well.
         checkpoint: file that keeps the state of the run; removed by nobody.
         save_every: seconds between checkpoints; one is written at the end as well.
         threads: of torch; as many as it likes by default.
@@ -104,8 +107,10 @@ def fit(
     training = training or Training()
     graph = module.graph
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if features is not None:
+        module.add_module("features", features)  # so that its maps are trained, and kept
     module.to(device)
-    samples = Samples(module, data, training, teacher)
+    samples = Samples(module, data, training, teacher, features)
     objective = samples.objective
     optimizer = _optimizer(module, training)
     average = Average(module, training.ema) if training.ema else None
@@ -149,6 +154,8 @@ def fit(
                 progress(Progress(run.step, total, float(loss.detach()), tuple(run.epochs)))
     if average is not None:
         average.copy_to(module)
+    if features is not None:
+        del module.features
     module.eval()
     return run.epochs
 

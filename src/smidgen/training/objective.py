@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
-from smidgen.ir import Graph
 from smidgen.training.losses import Loss, distillation
 from smidgen.training.module import GraphModule
+
+if TYPE_CHECKING:
+    from smidgen.training.distil import Features
 
 Array = np.ndarray[Any, Any]
 Tensor = torch.Tensor
@@ -56,11 +58,13 @@ class Objective:
         teacher: or None.
         weight: part of the loss that is the teacher's.
         temperature: that softens its answers.
+        features: values inside that are to become the teacher's, see
+            `smidgen.training.distil.Features`; their loss is added to the teacher's.
     """
 
     def __init__(
         self, raw: str, link: str, loss: Loss, teacher: Teacher | None, weight: float,
-        temperature: float,
+        temperature: float, features: Features | None = None,
     ) -> None:  # fmt: skip
         self.raw = raw
         self.link = link
@@ -68,15 +72,20 @@ class Objective:
         self.teacher = teacher
         self.weight = weight
         self.temperature = temperature
+        self.features = features
 
     def __call__(self, module: GraphModule, batch: Batch) -> Tensor:
         """The mean over the batch."""
-        outputs = module.values([batch.inputs], [self.raw])[self.raw]
+        inside = [] if self.features is None else [a for a, _ in self.features.pairs]
+        found = module.values([batch.inputs], [self.raw, *inside])
+        outputs = found[self.raw]
         if self.teacher is None:
             assert batch.targets is not None
             return self.loss(outputs, batch.targets)
         answers = self.teacher.answers(batch)
         taught = self.taught(outputs, answers)
+        if self.features is not None:
+            taught = taught + self.features.loss(found, batch.inputs)
         if batch.targets is None:
             return taught
         return self.weight * taught + (1 - self.weight) * self.loss(outputs, batch.targets)
@@ -86,9 +95,3 @@ class Objective:
         if self.link == "softmax":
             return distillation(outputs.flatten(1), answers.flatten(1), self.temperature)
         return torch.nn.functional.mse_loss(outputs, answers.reshape(outputs.shape))
-
-
-def classes_of(graph: Graph, index: int = 0) -> int:
-    """How many classes output `index` has, or 0 if it is no row of probabilities."""
-    type = graph.output_types[index]
-    return type.shape[-1] if type.size == type.shape[-1] > 1 else 0

@@ -11,6 +11,7 @@ import torch
 from smidgen.data import Dataset, arrange
 from smidgen.errors import DataError
 from smidgen.training.augment import get_augment
+from smidgen.training.distil import Features
 from smidgen.training.losses import as_targets, get_loss, raw_output
 from smidgen.training.module import GraphModule
 from smidgen.training.objective import Batch, Objective, Teacher
@@ -27,7 +28,12 @@ class Samples:
     """The training set: which samples a step sees, and what is held apart."""
 
     def __init__(
-        self, module: GraphModule, data: Dataset, training: Training, teacher: Teacher | None
+        self,
+        module: GraphModule,
+        data: Dataset,
+        training: Training,
+        teacher: Teacher | None,
+        features: Features | None,
     ) -> None:
         graph = module.graph
         if len(graph.inputs) != 1:
@@ -54,7 +60,7 @@ class Samples:
             loss = get_loss(training.loss, self.link, self.y, training.label_smoothing)
         self.objective = Objective(
             raw, self.link, loss or _no_labels, teacher, training.teacher_weight,
-            training.temperature,
+            training.temperature, features,
         )  # fmt: skip
 
     def fingerprint(self) -> str:

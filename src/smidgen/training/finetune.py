@@ -1,0 +1,95 @@
+"""Fine-tuning and distillation of a graph: `smidgen.finetune`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from smidgen.data import Dataset
+from smidgen.errors import RecipeError, UnsupportedModelError
+from smidgen.ir import Graph
+from smidgen.training.distil import Features, get_teacher
+from smidgen.training.loop import Progress, fit
+from smidgen.training.module import GraphModule
+from smidgen.training.settings import Training
+
+
+def finetune(
+    model: Graph,
+    data: Dataset,
+    *,
+    teacher: Any = None,
+    features: bool = False,
+    live_teacher: bool = False,
+    checkpoint: str | Path | None = None,
+    cache: str | Path | None = None,
+    threads: int | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    answered: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Graph:
+    """Train a float model further, from labels, from a teacher, or from both.
+
+    Zero weights are not kept at zero: see `smidgen.prune`, which fine-tunes what it prunes.
+
+    Args:
+        model: any float graph.
+        data: training samples and labels; only `x` and `y` are read.
+        teacher: a Graph, a file or live model that `smidgen.load` takes, a function of samples, or
+            an array of answers to `data.x`; see `smidgen.training.distil.get_teacher`.
+        features: learn what lies inside the teacher as well; it must then be a float Graph.
+        live_teacher: ask the teacher about every augmented batch.
+        checkpoint: file that lets an interrupted run go on.
+        cache: folder that keeps a teacher's answers between runs.
+        threads: of torch.
+        progress: called after every step.
+        answered: called with (samples, all) while a teacher answers.
+        **settings: fields of `smidgen.training.settings.Training`, such as `epochs=5`.
+
+    Returns:
+        The trained graph.
+
+    Raises:
+        RecipeError: if a setting is unknown or out of range.
+        DataError: if the samples do not fit.
+
+    Example:
+        >>> better = finetune(model, data, epochs=1, batch_size=16)
+        >>> better.inputs == model.inputs
+        True
+    """
+    training = get_training(settings)
+    module = GraphModule(model)
+    known = inside = None
+    if teacher is not None:
+        known = get_teacher(
+            teacher, model, data, training, cache=cache, live=live_teacher or features,
+            progress=answered,
+        )  # fmt: skip
+    if features:
+        if not isinstance(teacher, Graph) or teacher.is_quantized:
+            raise UnsupportedModelError(
+                "features are learned from a float Graph", where="teacher", hint="load it first"
+            )
+        inside = Features(model, teacher)
+    fit(
+        module, data, training, teacher=known, features=inside, checkpoint=checkpoint,
+        threads=threads, progress=progress,
+    )  # fmt: skip
+    return module.to_graph()
+
+
+def get_training(settings: dict[str, Any]) -> Training:
+    """Settings from keyword arguments.
+
+    Raises:
+        RecipeError: if one is unknown, or out of range.
+    """
+    known = Training.__dataclass_fields__
+    for name in settings:
+        if name not in known:
+            raise RecipeError(
+                f"no setting is called {name!r}", hint=f"use some of {', '.join(known)}"
+            )
+    return Training(**settings)
