@@ -47,7 +47,7 @@ class Training:
 
     Example:
         >>> Training(epochs=2, learning_rate=3e-4).steps(samples=1000)
-        16
+        14
     """
 
     epochs: float = 5.0
