@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from smidgen.data import Dataset
 from smidgen.errors import RecipeError, UnsupportedModelError
 from smidgen.ir import Graph
-from smidgen.training.distil import Features, get_teacher
-from smidgen.training.loop import Progress, fit
-from smidgen.training.module import GraphModule
 from smidgen.training.settings import Training
+
+if TYPE_CHECKING:
+    from smidgen.training.loop import Progress
 
 
 def finetune(
@@ -59,6 +59,10 @@ def finetune(
         >>> better.inputs == model.inputs
         True
     """
+    from smidgen.training.distil import Features, get_teacher
+    from smidgen.training.loop import fit
+    from smidgen.training.module import GraphModule
+
     training = get_training(settings)
     module = GraphModule(model)
     known = inside = None
