@@ -63,7 +63,7 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
     "a builtin we lack": (
         opcode(builtin_code=BuiltinOperator.SVDF),
         UnsupportedModelError,
-        r"operator 0: .*not supported: SVDF; supported are ADD, .*CONV_2D",
+        r"operator 0: .*not supported: SVDF; supported are .*ADD, .*CONV_2D",
     ),
     "a builtin nobody knows": (
         opcode(builtin_code=999),
@@ -221,7 +221,11 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
         "STRING is not supported",
     ),
     "a number that is no type": (change("tensors.0.type", 99), UnsupportedModelError, "type 99"),
-    "sparse weights": (change("tensors.1.sparsity", SPARSE), UnsupportedModelError, "sparse"),
+    "a sparse encoding of another rank": (
+        change("tensors.1.sparsity", SPARSE),
+        ModelFileError,
+        "'w': its sparse encoding is wrong: 1 levels for 4 axes",
+    ),
     "an external buffer": (
         change("tensors.1.external_buffer", 1),
         UnsupportedModelError,

@@ -18,9 +18,6 @@ from smidgen.ops._range import evaluate
 
 Array = np.ndarray[Any, Any]
 
-MAX_KNOWN_BYTES = 1 << 28
-"""Bytes of all constants that are worked out: small files must not ask for any amount."""
-
 
 def _shape(node: TfliteNode) -> Array:
     x = node.types[0]
@@ -105,4 +102,4 @@ def folded(op: Op, types: NodeTypes, operands: tuple[Array | None, ...]) -> list
         results = evaluate(op, types, list(operands))
     values = [found[0][0] for found in results]
     same = all(np.array_equal(a, v) for v, f in zip(values, results, strict=True) for a, _ in f)
-    return [np.ascontiguousarray(v) for v in values] if same else None
+    return [np.asarray(v, order="C") for v in values] if same else None

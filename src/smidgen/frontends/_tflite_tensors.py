@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
+from smidgen.frontends._tflite_sparse import dense
 from smidgen.ir import QuantParams, TensorType, numpy_dtype, unpack_int4
 from smidgen.schema import Record
 from smidgen.schema import TensorType as FileType
@@ -17,6 +18,9 @@ Array = np.ndarray[Any, Any]
 
 MAX_TENSOR_BYTES = 1 << 30
 """Bytes of all tensors of a model; many times what a device that Smidgen compiles for has."""
+MAX_KNOWN_BYTES = 1 << 28
+"""Bytes of all constants that are larger than what the file has of them: a file of a few bytes must
+not ask for any amount of memory."""
 MAX_RANK = 8
 
 _DAMAGED = "the file is damaged, or the converter that wrote it is; convert the model again"
@@ -64,6 +68,7 @@ class FileTensors:
         self._buffers = buffers
         self._types: dict[int, TensorType] = {}
         self._bytes = 0
+        self._known_bytes = 0
 
     def label(self, index: int) -> str:
         """Return how messages name a tensor."""
@@ -109,6 +114,8 @@ class FileTensors:
         raw = self._buffers[record["buffer"]]["data"]
         if record["buffer"] == 0 or raw is None or raw.size == 0:
             return None
+        if record["sparsity"] is not None:
+            return self._dense(index, raw)
         if raw.size != type.bytes:
             raise ModelFileError(
                 f"{type.dtype}{list(type.shape)} takes {type.bytes} bytes, its buffer has "
@@ -121,6 +128,31 @@ class FileTensors:
         dtype = numpy_dtype(type.dtype).newbyteorder("<")
         array: Array = raw.view(dtype).reshape(type.shape)
         return np.require(array, requirements="A")  # a copy only where a writer forgot to align
+
+    def take(self, index: int, size: int) -> None:
+        """Count the bytes of a constant that the file does not hold as such.
+
+        Raises:
+            ModelFileError: There are too many.
+        """
+        self._known_bytes += size
+        if self._known_bytes > MAX_KNOWN_BYTES:
+            raise ModelFileError(
+                f"constants that are worked out take more than {MAX_KNOWN_BYTES >> 20} MB in all",
+                where=self.label(index),
+            )
+
+    def _dense(self, index: int, raw: Array) -> Array:
+        """Return a constant that is stored sparsely."""
+        type, where = self.type(index), self.label(index)
+        dtype = numpy_dtype(type.dtype).newbyteorder("<")
+        if type.dtype == "int4" or raw.size % dtype.itemsize:
+            raise ModelFileError(
+                f"{raw.size} bytes are no sparse {type.dtype}", where=where, hint=_DAMAGED
+            )
+        self.take(index, type.bytes)
+        values: Array = np.require(raw.view(dtype), requirements="A")
+        return dense(self._records[index]["sparsity"], type.shape, values, where)
 
     def _checked_type(self, index: int) -> TensorType:
         record = self._records[index]
@@ -148,12 +180,6 @@ class FileTensors:
 
 
 def _refuse_kinds(record: Record, where: str) -> None:
-    if record["sparsity"] is not None:
-        raise UnsupportedModelError(
-            "sparse weights are not supported",
-            where=where,
-            hint="convert the model without sparse encoding; zeros stay zeros",
-        )
     if record["variant_tensors"] or record["external_buffer"]:
         raise UnsupportedModelError(
             "variant tensors and external buffers are not supported", where=where

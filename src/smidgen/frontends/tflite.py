@@ -13,6 +13,7 @@ import numpy as np
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends._tflite_functions import callable_subgraphs, choose_function, file_bytes
+from smidgen.frontends._tflite_known import KNOWN, folded, known
 from smidgen.frontends._tflite_tensors import FileTensors, clean
 from smidgen.frontends._tflite_variables import (
     Handles,
@@ -25,7 +26,7 @@ from smidgen.frontends._tflite_variables import (
     variable_name,
 )
 from smidgen.ir import Graph, Node, QuantParams, State, TensorType, Value, verify
-from smidgen.ops import Op, Role, TfliteNode, Unsupported, all_ops, get_op
+from smidgen.ops import NodeTypes, Op, Role, TfliteNode, Unsupported, all_ops, get_op
 from smidgen.schema import TABLES, Record, decode
 from smidgen.schema.fields import Scalar
 from smidgen.schema.operators import (
@@ -103,8 +104,10 @@ class _Reader:
         for index, (name, record) in enumerate(zip(names, operators, strict=True)):
             if name in RESOURCE_OPERATORS:
                 self._at(index, name, record, partial(self._resource, name, record))
+            elif name in KNOWN:
+                self._at(index, name, record, partial(self._known, name, record))
             else:
-                nodes.append(self._node(index, name, record))
+                nodes += self._node(index, name, record)
         outputs = [self._operand(int(index)) for index in _vector(self.subgraph["outputs"])]
         if not outputs:
             raise ModelFileError("the model has no outputs", hint=_DAMAGED)
@@ -163,7 +166,8 @@ class _Reader:
             return self._define(index, Value("", type, data))
         return self.names[index]
 
-    def _node(self, index: int, op_name: str, record: Record) -> Node:
+    def _node(self, index: int, op_name: str, record: Record) -> list[Node]:
+        """Return the node of an operator, or none if its results are constants."""
         outputs = [int(i) for i in _vector(record["outputs"])]
         return self._at(
             index, op_name, record, lambda: self._make_node(get_op(op_name), record, outputs)
@@ -181,13 +185,28 @@ class _Reader:
             error.where = f"{where}: {error.where}" if error.where else where
             raise
 
-    def _make_node(self, kind: type[Op], record: Record, outputs: list[int]) -> Node:
+    def _known(self, name: str, record: Record) -> None:
+        """Take in an operator whose result is known, as a constant."""
+        node, _ = self._form(name, record)
+        try:
+            data = known(name, node)
+        except (ValueError, ArithmeticError, LookupError, TypeError, AssertionError) as error:
+            raise ModelFileError("its operands are not accepted", hint=_DAMAGED) from error
+        (output,) = operands(record, "outputs", 1)
+        self._output(output, data)
+
+    def _form(self, name: str, record: Record) -> tuple[TfliteNode, list[str | None]]:
+        """Return an operator as the file has it, and the names of its operands."""
         inputs = [None if i < 0 else self._operand(int(i)) for i in _vector(record["inputs"])]
         types = tuple(None if n is None else self.values[n].type for n in inputs)
         constants = tuple(None if n is None else self.values[n].data for n in inputs)
-        results = tuple(self.tensors.type(i) for i in outputs)
-        _refuse_hybrid(types, constants)
-        node = TfliteNode(_options(kind.name, record), types, constants, results)
+        results = tuple(self.tensors.type(int(i)) for i in _vector(record["outputs"]))
+        return TfliteNode(_options(name, record), types, constants, results), inputs
+
+    def _make_node(self, kind: type[Op], record: Record, outputs: list[int]) -> list[Node]:
+        node, inputs = self._form(kind.name, record)
+        results = node.outputs
+        _refuse_hybrid(node.types, node.constants)
         try:
             op, chosen = kind.tflite_read(node)
             operands = tuple(None if i is None else inputs[i] for i in chosen)
@@ -201,12 +220,19 @@ class _Reader:
             raise ModelFileError(f"its operands are not accepted: {reason}") from error
         kept = [i for i in range(len(inferred)) if i not in op.states.values()]
         _compare(tuple(inferred[i] for i in kept), results)
+        if not op.states and not {*outputs} & {*_vector(self.subgraph["outputs"])}:
+            arrays = tuple(None if n is None else self.values[n].data for n in operands)
+            constants = folded(op, NodeTypes(operand_types, results), arrays)
+            if constants is not None:
+                for output, data in zip(outputs, constants, strict=True):
+                    self._output(output, data)
+                return []
         operands = self._with_bias_scale(operands, rule.roles)
         made = dict(zip(kept, (self._output(i) for i in outputs), strict=True))
         tensors = _vector(record["inputs"])
         for operand, output in op.states.items():
             made[output] = self._new_state(tensors[chosen[operand] or 0])
-        return Node(op, operands, tuple(made[i] for i in range(len(inferred))))
+        return [Node(op, operands, tuple(made[i] for i in range(len(inferred))))]
 
     def _new_state(self, tensor: int) -> str:
         """Return the value that an operator leaves in a variable tensor."""
@@ -286,9 +312,12 @@ class _Reader:
         maps = [*(self.signature["outputs"] or ()), *(self.signature["inputs"] or ())]
         return {int(m["tensor_index"]): clean(m["name"] or "") for m in maps}
 
-    def _output(self, index: int) -> str:
+    def _output(self, index: int, data: np.ndarray | None = None) -> str:
+        """Add what an operator computes, now or when the model runs."""
         self._must_be_new(index)
-        return self._define(index, Value("", self.tensors.type(index)))
+        if data is not None:
+            self.tensors.take(index, data.nbytes)
+        return self._define(index, Value("", self.tensors.type(index), data))
 
     def _must_be_new(self, index: int) -> None:
         if index in self.names or self.tensors.data(index) is not None:
@@ -325,8 +354,8 @@ def _refuse_unsupported(names: list[str]) -> None:
     supported = [
         name for name, op in all_ops().items() if not isinstance(op.tflite_read, Unsupported)
     ]
-    known = {*supported, *RESOURCE_OPERATORS}
-    missing = {name: names.index(name) for name in dict.fromkeys(names) if name not in known}
+    read = {*supported, *RESOURCE_OPERATORS, *KNOWN}
+    missing = {name: names.index(name) for name in dict.fromkeys(names) if name not in read}
     if missing:
         first = list(missing)[:8]
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""

@@ -25,7 +25,7 @@ def find(graph: Graph, refuse: Refuse) -> Patch | None:
         edit = GraphEditor(graph)
         edit.remove(node)
         for name, data in zip(node.outputs, results, strict=True):
-            edit.values[name] = Value(name, graph.type(name), np.ascontiguousarray(data))
+            edit.values[name] = Value(name, graph.type(name), np.asarray(data, order="C"))
         return Patch(edit.finish(), node.label, "replaced by its result, which is constant")
     return None
 
