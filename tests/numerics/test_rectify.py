@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smidgen.numerics.rectify import leaky_relu_int8, relu_int8, rescale
+from smidgen.numerics.rectify import leaky_relu, relu, rescale
 from tests.numerics.single_op import run
 
 EVERY = np.arange(-128, 128).astype(np.int8)
@@ -27,23 +27,23 @@ def test_rectifiers_are_near_the_real_ones(
         return float(np.abs(got - want).max())
 
     assert far(rescale(EVERY, *quants), x) <= 0.76
-    assert far(relu_int8(EVERY, *quants), np.maximum(x, 0)) <= 0.76
-    leaky = leaky_relu_int8(EVERY, -0.3, *quants)
+    assert far(relu(EVERY, *quants), np.maximum(x, 0)) <= 0.76
+    leaky = leaky_relu(EVERY, -0.3, *quants)
     assert far(leaky, np.where(x > 0, x, -0.3 * x)) <= 0.76
 
 
 def test_a_negative_slope_mirrors_its_ties() -> None:
     # -3 * -0.5: the kernel rounds 3 * 0.5 the way it rounds -1.5, then negates.
     x = np.array([-1, -3, -5], np.int8)
-    minus = leaky_relu_int8(x, -0.5, 1.0, 0, 1.0, 0)
-    plus = leaky_relu_int8(x, 0.5, 1.0, 0, 1.0, 0)
+    minus = leaky_relu(x, -0.5, 1.0, 0, 1.0, 0)
+    plus = leaky_relu(x, 0.5, 1.0, 0, 1.0, 0)
     np.testing.assert_array_equal(minus, -plus)
 
 
 def test_the_same_scale_changes_nothing() -> None:
     np.testing.assert_array_equal(rescale(EVERY, 0.3, 7, 0.3, 7), EVERY)
-    np.testing.assert_array_equal(relu_int8(EVERY, 0.3, 7, 0.3, 7), np.maximum(EVERY, 7))
-    np.testing.assert_array_equal(leaky_relu_int8(EVERY, 1.0, 0.3, 7, 0.3, 7), EVERY)
+    np.testing.assert_array_equal(relu(EVERY, 0.3, 7, 0.3, 7), np.maximum(EVERY, 7))
+    np.testing.assert_array_equal(leaky_relu(EVERY, 1.0, 0.3, 7, 0.3, 7), EVERY)
 
 
 @pytest.mark.oracle
@@ -62,10 +62,10 @@ def test_rectifiers_as_tflm() -> None:
         want = run("QUANTIZE", EVERY, q, "int8", out)
         np.testing.assert_array_equal(rescale(EVERY, *q, *out), want, note)
         want = run("RELU", EVERY, q, "int8", out)
-        np.testing.assert_array_equal(relu_int8(EVERY, *q, *out), want, note)
+        np.testing.assert_array_equal(relu(EVERY, *q, *out), want, note)
         alpha = float(rng.choice([0.1, 0.01, 0.3, -0.5, 1.5, 0.0, -1.0, 1.0, rng.normal()]))
         want = run("LEAKY_RELU", EVERY, q, "int8", out, ("LeakyReluOptions", {"alpha": alpha}))
-        got = leaky_relu_int8(EVERY, alpha, *q, *out)
+        got = leaky_relu(EVERY, alpha, *q, *out)
         np.testing.assert_array_equal(got, want, f"{note} {alpha}")
 
 
@@ -84,10 +84,10 @@ def test_factors_are_taken_in_float64_as_tflm() -> None:
             continue
         told_apart += 1
         want = run("RELU", EVERY, q, "int8", out)
-        np.testing.assert_array_equal(relu_int8(EVERY, *q, *out), want)
+        np.testing.assert_array_equal(relu(EVERY, *q, *out), want)
         alpha = float(rng.choice([0.1, 0.3, 1.5]))
         want = run("LEAKY_RELU", EVERY, q, "int8", out, ("LeakyReluOptions", {"alpha": alpha}))
-        np.testing.assert_array_equal(leaky_relu_int8(EVERY, alpha, *q, *out), want)
+        np.testing.assert_array_equal(leaky_relu(EVERY, alpha, *q, *out), want)
     assert told_apart > 50
 
 

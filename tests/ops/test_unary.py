@@ -63,8 +63,8 @@ def test_scales_that_a_runtime_cannot_handle_are_refused(
 
 @pytest.mark.parametrize("name", [*ELEMENTWISE, "SOFTMAX"])
 def test_other_dtypes_are_refused(name: str) -> None:
-    with pytest.raises(ValueError, match="int16, which is not among float32, int8"):
-        get_op(name)().infer(TensorType((1, 4), "int16", UNIT))
+    with pytest.raises(ValueError, match="int32, which is not among float32, int8"):
+        get_op(name)().infer(TensorType((1, 4), "int32", UNIT))
     with pytest.raises(ValueError, match="takes one operand"):
         get_op(name)().infer(TensorType((1, 4), "int8", UNIT), TensorType((1, 4), "int8", UNIT))
 

@@ -46,65 +46,70 @@ def rescale(
     return _scale_and_clamp(x, input_zero_point, factor, output_zero_point, *bounds).astype(dtype)
 
 
-def relu_int8(
-    x: NDArray[np.int8],
+def relu(
+    x: NDArray[Any],
     input_scale: float,
     input_zero_point: int,
     output_scale: float,
     output_zero_point: int,
-) -> NDArray[np.int8]:
-    """max(x, 0), int8 in, int8 out, at another scale.
+    dtype: str = "int8",
+) -> NDArray[Any]:
+    """max(x, 0) at another scale.
 
     Args:
-        x: int8 array of any shape.
+        x: Array of `dtype`, of any shape.
         input_scale: Of `x`.
         input_zero_point: Of `x`.
         output_scale: Of the result.
         output_zero_point: Of the result.
+        dtype: "int8" or "int16", of `x` and of the result.
 
     Returns:
-        int8 array shaped like `x`.
+        Array of `dtype`, shaped like `x`.
 
     Example:
-        >>> relu_int8(np.array([-5, 5], np.int8), 0.5, 0, 0.5, -128).tolist()
+        >>> relu(np.array([-5, 5], np.int8), 0.5, 0, 0.5, -128).tolist()
         [-128, -123]
     """
     factor = _float32(input_scale) / _float32(output_scale)
-    low, high = activation_range("RELU", output_scale, output_zero_point, "int8")
+    low, high = activation_range("RELU", output_scale, output_zero_point, dtype)
     clamped = _scale_and_clamp(x, input_zero_point, factor, output_zero_point, low, high)
-    return clamped.astype(np.int8)
+    return clamped.astype(dtype)
 
 
-def leaky_relu_int8(
-    x: NDArray[np.int8],
+def leaky_relu(
+    x: NDArray[Any],
     alpha: float,
     input_scale: float,
     input_zero_point: int,
     output_scale: float,
     output_zero_point: int,
-) -> NDArray[np.int8]:
-    """Leaves positive numbers alone and multiplies others by alpha, int8 in, int8 out.
+    dtype: str = "int8",
+) -> NDArray[Any]:
+    """Leaves positive numbers alone and multiplies others by alpha, at another scale.
 
     Args:
-        x: int8 array of any shape.
+        x: Array of `dtype`, of any shape.
         alpha: The slope of negative numbers, taken as float32; may itself be negative.
         input_scale: Of `x`.
         input_zero_point: Of `x`.
         output_scale: Of the result.
         output_zero_point: Of the result.
+        dtype: "int8" or "int16", of `x` and of the result.
 
     Returns:
-        int8 array shaped like `x`.
+        Array of `dtype`, shaped like `x`.
 
     Example:
-        >>> leaky_relu_int8(np.array([-10, 10], np.int8), 0.1, 0.5, 0, 0.5, 0).tolist()
+        >>> leaky_relu(np.array([-10, 10], np.int8), 0.1, 0.5, 0, 0.5, 0).tolist()
         [-1, 10]
     """
     identity = _float32(input_scale) / _float32(output_scale)
     slope = _float32(input_scale) * _float32(alpha) / _float32(output_scale)
-    positive = _scale_and_clamp(x, input_zero_point, identity, output_zero_point, -128, 127)
-    negative = _scale_and_clamp(x, input_zero_point, slope, output_zero_point, -128, 127)
-    return np.where(x.astype(np.int64) >= input_zero_point, positive, negative).astype(np.int8)
+    bounds = dtype_range(dtype)
+    positive = _scale_and_clamp(x, input_zero_point, identity, output_zero_point, *bounds)
+    negative = _scale_and_clamp(x, input_zero_point, slope, output_zero_point, *bounds)
+    return np.where(x.astype(np.int64) >= input_zero_point, positive, negative).astype(dtype)
 
 
 def _float32(value: float) -> float:

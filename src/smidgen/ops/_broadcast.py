@@ -127,8 +127,12 @@ class Broadcast(Op):
         """Parameters of operands of these types, and of the result."""
         from smidgen.ops import _draw
 
-        quants = [draw(_draw.quant()) if dtype == "int8" else None for dtype in (*dtypes, "int8")]
-        return quants[:-1], quants[-1] if dtypes[-1] == "int8" else None
+        scaled = ("int8", "int16")
+        quants = [
+            draw(_draw.quant_of(dtype)) if dtype in scaled else None
+            for dtype in (*dtypes, dtypes[-1])
+        ]
+        return quants[:-1], quants[-1]
 
     @classmethod
     def draw_constant(cls, generator: np.random.Generator, place: int, type: TensorType) -> Array:
@@ -251,7 +255,7 @@ def guard(dtype: str, output_dtype: str = "") -> Callable[[Site], str | None]:
             return f"operands and output are {', '.join(got)}, not {', '.join(want)}"
         if len(merged(site)) > MAX_RANK:
             return f"shapes that broadcast in more than {MAX_RANK} dimensions"
-        if site.rounding != "double" and dtype == "int8":
+        if site.rounding != "double" and dtype in ("int8", "int16"):
             return "the kernels round as TFLM does (double rounding)"
         return None
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Binary", "guard", "kernels", "overlap", "rows", "rows_refusal", "table_kernels"]
 
 Array = np.ndarray[Any, Any]
-DTYPES = ("float32", "int8")
+DTYPES = ("float32", "int8", "int16")
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,7 @@ class Binary(Broadcast):
     """
 
     options: ClassVar[str]
+    sample_dtypes: ClassVar[tuple[str, ...]] = ("int8", "int8", "int8", "float32", "int16")
 
     fused_activation_function: str = "NONE"
 
@@ -112,17 +113,17 @@ class Binary(Broadcast):
 def kernels(
     name: str, int8_params: Callable[[Site], Mapping[str, Param]], int8_struct: str
 ) -> tuple[Kernel, ...]:
-    """The kernels `sm_<name>_int8`, whose parameters begin with those of `int8_params`, and float.
+    """The kernels `sm_<name>_int8`, `_int16` and `_float32`.
 
     Args:
         name: such as "add".
         int8_params: fields between the loops and the limits.
-        int8_struct: the name of the int8 kernel's struct.
+        int8_struct: the name of the integer kernels' struct.
     """
 
-    def all_int8(site: Site) -> Mapping[str, Param]:
+    def integers(site: Site) -> Mapping[str, Param]:
         assert isinstance(site.op, Binary)
-        low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
+        low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), site.dtype)
         offsets: dict[str, Param] = {
             "a_offset": -site.quant(0).zero_point,
             "b_offset": -site.quant(1).zero_point,
@@ -137,7 +138,10 @@ def kernels(
 
     return (
         *table_kernels(),
-        pair_kernel(name, "int8", struct=int8_struct, params=all_int8),
+        pair_kernel(name, "int8", struct=int8_struct, params=integers),
+        pair_kernel(
+            name, "int16", source="elementwise_int16.h", struct=int8_struct, params=integers
+        ),
         pair_kernel(name, "float32", struct="sm_elementwise_float32_params", params=limits),
     )
 

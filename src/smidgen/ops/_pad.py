@@ -88,15 +88,26 @@ def _bytes_guard(site: Site) -> str | None:
     return refused
 
 
-def _float_guard(site: Site) -> str | None:
-    return _guard(site) if site.dtype == "float32" else f"the elements are {site.dtype}"
+def _any_value(dtype: str) -> Kernel:
+    """The kernel that pads elements of `dtype` with any value."""
 
+    def check(site: Site) -> str | None:
+        return _guard(site) if site.dtype == dtype else f"the elements are {site.dtype}"
 
-def _float_params(site: Site) -> Mapping[str, Param]:
-    assert isinstance(site.op, Padding)
-    value = site.op.value(site)
-    assert value is not None
-    return _params(site, 1, float(value))
+    def params(site: Site) -> Mapping[str, Param]:
+        assert isinstance(site.op, Padding)
+        value = site.op.value(site)
+        assert value is not None
+        return _params(site, 1, float(value) if dtype == "float32" else int(value))
+
+    return Kernel(
+        f"sm_pad_{dtype}",
+        f"pad_{dtype}.h",
+        guard=check,
+        params=params,
+        arguments=(0,),
+        overlap=_overlap,
+    )
 
 
 def torch_pad(x: Any, paddings: Pairs, value: float) -> Any:
@@ -160,14 +171,8 @@ class Padding(_movement.Movement):
             arguments=(0,),
             overlap=_overlap,
         ),
-        Kernel(
-            "sm_pad_float32",
-            "pad_float32.h",
-            guard=_float_guard,
-            params=_float_params,
-            arguments=(0,),
-            overlap=_overlap,
-        ),
+        _any_value("int16"),
+        _any_value("float32"),
     )
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:

@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
+DTYPES = ("float32", "int8", "int16")
+MAX_INT16 = 65535  # numbers whose sum fits 32 bits
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,13 @@ class Pool(Op):
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         check_activation(self.fused_activation_function)
-        x = only(types)
+        x = only(types, DTYPES)
         if x.rank != 4 or not x.size:
             raise ValueError(f"input must be (n, h, w, c) and not empty, got shape {x.shape}")
         return (TensorType((x.shape[0], *self.window.positions(x.shape), x.shape[3]), x.dtype),)
 
     def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
-        return {0: self.window.rows(only(types).shape)}
+        return {0: self.window.rows(only(types, DTYPES).shape)}
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
@@ -116,7 +118,7 @@ class Pool(Op):
         return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        x = only(types)
+        x = only(types, DTYPES)
         return (Coupling(x.shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
 
     def macs(self, *types: TensorType | None) -> int:
@@ -131,8 +133,8 @@ class Pool(Op):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            kind = draw(_draw.dtype())
-            quant = draw(_draw.quant()) if kind == "int8" else None
+            kind = draw(_draw.dtype("int16"))
+            quant = draw(_draw.quant_of(kind))
             kernel = draw(_draw.kernel_size())
             stride = draw(st.sampled_from(((1, 1), (2, 2), (1, 2), (3, 1), kernel)))
             padding = draw(st.sampled_from(PADDINGS))
@@ -145,7 +147,7 @@ class Pool(Op):
 
 
 def kernels(symbol: str, most: int | None = None) -> tuple[Kernel, ...]:
-    """The int8 kernels, with DSP instructions and without, and the float32 kernel of `symbol`.
+    """The int8 kernels, with DSP instructions and without, and the others of `symbol`.
 
     Args:
         symbol: such as "sm_max_pool_2d".
@@ -163,8 +165,9 @@ def kernels(symbol: str, most: int | None = None) -> tuple[Kernel, ...]:
         return _guard("int8")(site)
 
     variants = (
-        ("int8_dsp", "int8", dsp_guard, _int8_params),
-        ("int8", "int8", _guard("int8"), _int8_params),
+        ("int8_dsp", "int8", dsp_guard, _int_params),
+        ("int8", "int8", _guard("int8"), _int_params),
+        ("int16", "int8", _guard("int16"), _int_params),
         ("float32", "float32", _guard("float32"), _float_params),
     )
     return tuple(
@@ -186,9 +189,9 @@ def _geometry(site: Site) -> dict[str, Param]:
     return {name: field for name, field in fields.items() if not name.startswith("dilation")}
 
 
-def _int8_params(site: Site) -> Mapping[str, Param]:
+def _int_params(site: Site) -> Mapping[str, Param]:
     assert isinstance(site.op, Pool)
-    low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
+    low, high = int_bounds(site.op.fused_activation_function, site.quant(-1), site.dtype)
     return {**_geometry(site), "act_min": low, "act_max": high}
 
 
@@ -207,6 +210,9 @@ def _guard(dtype: str) -> Callable[[Site], str | None]:
     def check(site: Site) -> str | None:
         if site.output.shape[0] != 1:
             return f"batch {site.output.shape[0]}; kernels run one sample at a time"
+        assert isinstance(site.op, Pool)
+        if dtype == "int16" and math.prod(site.op.window.kernel) > MAX_INT16:
+            return f"sums of more than {MAX_INT16} numbers leave 32 bits"
         return dtype_guard(dtype)(site)
 
     return check

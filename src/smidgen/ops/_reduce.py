@@ -154,7 +154,8 @@ def draw_sample(cls: type[Any], *, tied: bool, dtypes: tuple[str, ...] = ()) -> 
     @st.composite
     def draw(draw: st.DrawFn) -> Sample:
         kind = draw(st.sampled_from(dtypes) if dtypes else _draw.dtype())
-        quants = [draw(_draw.quant()) if kind == "int8" else None for _ in range(2)]
+        scaled = kind in ("int8", "int16")
+        quants = [draw(_draw.quant_of(kind)) if scaled else None for _ in range(2)]
         if tied or draw(st.booleans()):
             quants[1] = quants[0]
         image = (1, *draw(_draw.image_size((1, 1))), draw(st.integers(1, 67)))

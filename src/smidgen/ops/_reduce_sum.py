@@ -23,6 +23,7 @@ Array = np.ndarray[Any, Any]
 
 # Larger factors would push scaled sums out of 32 bits.
 MAX_FACTOR = 2.0**20
+MAX_INT16 = 65535  # int16 numbers whose sum fits 32 bits
 _DSP_MAX_SHIFT = 21  # see sm_requantize_dsp
 _DSP_MAX_COUNT = 1 << 21  # sums fit 29 bits
 
@@ -69,7 +70,11 @@ class Scaled(_reduce.Reduction):
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
         types = NodeTypes(inputs, outputs)
-        if types.dtype == "int8" and types.scale(0) / types.scale(-1) > MAX_FACTOR:
+        x = types.inputs[0]
+        assert x is not None
+        if x.dtype == "int16" and self.count(x.shape) > MAX_INT16:
+            raise ValueError(f"a sum of more than {MAX_INT16} int16 numbers leaves 32 bits")
+        if x.quant is not None and types.scale(0) / types.scale(-1) > MAX_FACTOR:
             raise ValueError(
                 f"the scales differ by a factor of {types.scale(0) / types.scale(-1):.3g}; "
                 f"{MAX_FACTOR:.0f} is the limit"
@@ -94,7 +99,7 @@ def rounding_guard(dtype: str) -> Callable[[Site], str | None]:
 
     def check(site: Site) -> str | None:
         assert isinstance(site.op, Scaled)
-        if site.rounding != "double" and dtype == "int8":
+        if site.rounding != "double":
             return "the kernels round as TFLM does (double rounding)"
         return _reduce.loops_guard(dtype)(site)
 
@@ -136,3 +141,12 @@ INT8_KERNELS = (
     ),
 )
 """They sum int8 in int32 and requantize."""
+
+INT16_KERNEL = Kernel(
+    "sm_mean_int16",
+    "mean_int16.h",
+    guard=rounding_guard("int16"),
+    params=_int8_params,
+    struct="sm_mean_int8_params",
+    overlap=lambda site: {0: 0},
+)

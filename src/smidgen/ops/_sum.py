@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, ClassVar
 
@@ -15,13 +15,13 @@ from smidgen.numerics.requantize import quantize_multiplier, requantize
 from smidgen.ops import _elementwise
 from smidgen.ops._activation import int_bounds
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import NodeTypes, Types
+from smidgen.ops._op import NodeTypes, TfliteOp, Types
 
 Array = np.ndarray[Any, Any]
 Factor = tuple[int, int]  # multiplier, shift
 
 # Operands are shifted left by this before they are scaled, as in TFLM.
-LEFT_SHIFT = 20
+LEFT_SHIFT = {"int8": 20, "int16": 15}
 
 
 @dataclass(frozen=True)
@@ -29,28 +29,38 @@ class Sum(_elementwise.Binary):
     """a + sign * b. Operands are scaled to twice the larger of their scales first."""
 
     sign: ClassVar[int]
+    int16_version: ClassVar[int]
 
     def factors(self, types: NodeTypes) -> tuple[Factor, Factor, Factor]:
         """Of each operand and of the result, as TFLM has them."""
         a, b, out = (types.scale(i) for i in (0, 1, -1))
         twice = 2 * max(a, b)
-        reals = (a / twice, b / twice, twice / ((1 << LEFT_SHIFT) * out))
+        reals = (a / twice, b / twice, twice / ((1 << LEFT_SHIFT[types.dtype]) * out))
         first, second, third = (quantize_multiplier(real) for real in reals)
         return first, second, third
 
     def int_combine(self, types: NodeTypes, a: Array, b: Array, rounding: str) -> Array:
         *operands, result = self.factors(types)
         first, second = (
-            requantize(x << LEFT_SHIFT, *factor, rounding=rounding).astype(np.int64)
+            requantize(x << LEFT_SHIFT[types.dtype], *factor, rounding=rounding).astype(np.int64)
             for x, factor in zip((a, b), operands, strict=True)
         )
         total = requantize(first + self.sign * second, *result, rounding=rounding)
         return total.astype(np.int64)
 
+    def tflite_write(self, types: NodeTypes) -> TfliteOp:
+        form = super().tflite_write(types)
+        if types.dtype != "int16":
+            return form
+        return replace(form, fields={**form.fields, "pot_scale_int16": False})
+
+    def tflite_version(self, types: NodeTypes) -> int:
+        return self.int16_version if types.dtype == "int16" else super().tflite_version(types)
+
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
         types = NodeTypes(inputs, outputs)
-        if types.dtype == "int8" and self.factors(types)[2][1] > 0:
+        if types.dtype in LEFT_SHIFT and self.factors(types)[2][1] > 0:
             raise ValueError(
                 f"the output's scale {types.scale(-1):.3g} is too small for operands of scale "
                 f"{types.scale(0):.3g} and {types.scale(1):.3g}"

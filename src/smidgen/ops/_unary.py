@@ -116,6 +116,7 @@ class Unary(Op):
     dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8")
     options: ClassVar[str] = ""
     int8_version: ClassVar[int] = 2
+    int16_version: ClassVar[int] = 3
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         """The operand's shape and dtype."""
@@ -155,7 +156,8 @@ class Unary(Op):
 
     def tflite_version(self, types: NodeTypes) -> int:
         """Most operators know int8 since their second version."""
-        return self.int8_version if types.dtype == "int8" else 1
+        known = {"int8": self.int8_version, "int16": self.int16_version}
+        return known.get(types.dtype, 1)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
         """Channels pass through."""
@@ -181,8 +183,15 @@ class TableUnary(Unary):
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
-        """Looks every element up."""
-        return (apply_table(one(arrays), self.table(types)),)
+        """Looks every element up, where a byte has a table."""
+        x = one(arrays)
+        if types.dtype == "int16":
+            return (self.int16_ref(types, x),)
+        return (apply_table(x, self.table(types)),)
+
+    def int16_ref(self, types: NodeTypes, x: Array) -> Array:
+        """The int16 answers to int16 elements, of operators that list int16 in `dtypes`."""
+        raise NotImplementedError
 
     @classmethod
     def draw_op(cls) -> SearchStrategy[Op]:
@@ -207,6 +216,19 @@ class TableUnary(Unary):
         return st.just(fixed["int8"]) if fixed else draw_ratio(x, 1e-2, 1e3)
 
     @classmethod
+    def draw_int16_quants(cls, op: Op) -> SearchStrategy[tuple[QuantParams, QuantParams]]:
+        """Any parameters of an int16 operand and result."""
+        from hypothesis import strategies as st
+
+        from smidgen.ops import _draw
+
+        x = _draw.quant(1e-6, 2.0, "int16")
+        fixed = op.quant_rule(TensorType((1,), "int16")).output
+        if fixed:
+            return st.tuples(x, st.just(fixed["int16"]))
+        return x.flatmap(lambda q: st.tuples(st.just(q), draw_ratio(q, 1e-2, 1e3, "int16")))
+
+    @classmethod
     def samples(cls) -> SearchStrategy[Sample]:
         """Any shape; int8 at scales from tiny to huge."""
         from hypothesis import strategies as st
@@ -214,10 +236,15 @@ class TableUnary(Unary):
         from smidgen.ops import _draw
         from smidgen.ops._sample import Operand, Sample
 
+        wide = [dtype for dtype in cls.dtypes if dtype == "int16"]
+
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
             op, shape = draw(cls.draw_op()), draw(_draw.shape())
-            dtype = draw(st.sampled_from(cls.sample_dtypes))
+            dtype = draw(st.sampled_from((*cls.sample_dtypes, *wide)))
+            if dtype == "int16":
+                quant, out = draw(cls.draw_int16_quants(op))
+                return Sample(op, (Operand(TensorType(shape, dtype, quant)),), (out,))
             if dtype != "int8":
                 return Sample(op, (Operand(TensorType(shape, dtype)),))
             quant = draw(cls.draw_input_quant())

@@ -19,6 +19,7 @@ class Add(_sum.Sum):
     name: ClassVar[str] = "ADD"
     options: ClassVar[str] = "AddOptions"
     sign: ClassVar[int] = 1
+    int16_version: ClassVar[int] = 3
 
     def float_combine(self, a: Array, b: Array) -> Array:
         return a + b

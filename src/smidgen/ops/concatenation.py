@@ -118,7 +118,7 @@ class Concatenation(_movement.Movement):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            x = draw(_draw.tensor(_draw.shape()))
+            x = draw(_draw.tensor(_draw.shape(), "int16"))
             axis = draw(st.sampled_from((x.rank - 1, draw(st.integers(0, x.rank - 1)))))
             sizes = draw(st.lists(st.integers(1, 9), min_size=1, max_size=5))
             types = [x.with_shape((*x.shape[:axis], n, *x.shape[axis + 1 :])) for n in sizes]

@@ -10,9 +10,10 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.numerics.lookup import table_int8
-from smidgen.numerics.rectify import leaky_relu_int8
+from smidgen.numerics.rectify import leaky_relu
 from smidgen.ops._op import NodeTypes, Op, TfliteNode, TfliteOp, Types
 from smidgen.ops._unary import TableUnary, check_factor, float_kernel, lookup_kernel, one
+from smidgen.ops.relu import rectify_kernel
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -25,7 +26,9 @@ class LeakyRelu(TableUnary):
     """x where it is positive, alpha * x elsewhere; alpha may be negative or above 1."""
 
     name: ClassVar[str] = "LEAKY_RELU"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8", "int16")
     int8_version: ClassVar[int] = 1
+    int16_version: ClassVar[int] = 2
 
     alpha: float = 0.0
 
@@ -49,12 +52,15 @@ class LeakyRelu(TableUnary):
 
     def table(self, types: NodeTypes) -> Array:
         quants = (types.scale(0), types.zero_point(0), types.scale(-1), types.zero_point(-1))
-        return table_int8(lambda x: leaky_relu_int8(x, self.alpha, *quants))
+        return table_int8(lambda x: leaky_relu(x, self.alpha, *quants))
+
+    def int16_ref(self, types: NodeTypes, x: Array) -> Array:
+        return leaky_relu(x, self.alpha, types.scale(0), 0, types.scale(-1), 0, "int16")
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
         types = NodeTypes(inputs, outputs)
-        if types.dtype == "int8":
+        if types.dtype in ("int8", "int16"):
             check_factor(types.scale(0) / types.scale(-1))
             check_factor(types.scale(0) * self.alpha / types.scale(-1))
 
@@ -67,6 +73,7 @@ class LeakyRelu(TableUnary):
 
     kernels = (
         lookup_kernel(),
+        rectify_kernel(lambda op: op.alpha),  # type: ignore[attr-defined]
         float_kernel("leaky_relu", lambda site: {"alpha": site.op.alpha}),  # type: ignore[attr-defined]
     )
 

@@ -28,6 +28,7 @@ class Mean(_reduce_sum.Scaled):
     """
 
     name: ClassVar[str] = "MEAN"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8", "int16")
 
     axis: tuple[int, ...] = ()
     keep_dims: bool = False
@@ -46,6 +47,7 @@ class Mean(_reduce_sum.Scaled):
 
     kernels = (
         *_reduce_sum.INT8_KERNELS,
+        _reduce_sum.INT16_KERNEL,
         Kernel(
             "sm_mean_float32",
             "mean_float32.h",
@@ -57,4 +59,5 @@ class Mean(_reduce_sum.Scaled):
 
     @classmethod
     def samples(cls) -> SearchStrategy[Sample]:
-        return _reduce.draw_sample(cls, tied=False)
+        kinds = ("int8", "int8", "int8", "float32", "int16")
+        return _reduce.draw_sample(cls, tied=False, dtypes=kinds)

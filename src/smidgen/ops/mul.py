@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -15,10 +16,18 @@ from smidgen.ops._activation import int_bounds
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import NodeTypes, Types
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from hypothesis.strategies import DrawFn
+
+    from smidgen.ir import QuantParams
+
 Array = np.ndarray[Any, Any]
 
-# Products of centred int8 numbers take 16 bits: larger factors would push them out of 32.
-MAX_FACTOR = 2.0**14
+# Products of centred int8 numbers take 16 bits, those of int16 ones 30: larger factors would push
+# them out of 32.
+MAX_FACTOR = {"int8": 2.0**14, "int16": 1.0}
 _DSP_MAX_SHIFT = 21  # see sm_requantize_dsp
 
 
@@ -75,16 +84,31 @@ class Mul(_elementwise.Binary):
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)
         types = NodeTypes(inputs, outputs)
-        if types.dtype == "int8" and _real_factor(types) > MAX_FACTOR:
+        largest = MAX_FACTOR.get(types.dtype)
+        if largest is not None and _real_factor(types) > largest:
             raise ValueError(
                 f"the scales differ by a factor of {_real_factor(types):.3g}; "
-                f"{MAX_FACTOR:.0f} is the limit"
+                f"{largest:.0f} is the limit"
             )
 
     def tflite_version(self, types: NodeTypes) -> int:
+        if types.dtype == "int16":
+            return 4
         if types.dtype == "int8" and _real_factor(types) >= 1:
             return 3
         return super().tflite_version(types)
+
+    @classmethod
+    def draw_quants(
+        cls, draw: DrawFn, dtypes: Sequence[str]
+    ) -> tuple[list[QuantParams | None], QuantParams | None]:
+        from smidgen.ops import _draw
+
+        quants, out = super().draw_quants(draw, dtypes)
+        if dtypes[0] == "int16":
+            product = math.prod(q.scale for q in quants if q is not None)
+            out = draw(_draw.quant(2**10 * product, 2**18 * product, "int16"))
+        return quants, out
 
     value_range = _range.corners
     kernels = (

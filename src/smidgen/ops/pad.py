@@ -60,7 +60,7 @@ class Pad(_pad.Padding):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            x = draw(_draw.tensor(_draw.shape()))
+            x = draw(_draw.tensor(_draw.shape(), "int16"))
             return Sample(cls(draw(_pad.paddings(x.shape))), (Operand(x),), (x.quant,))
 
         return draw_sample()

@@ -63,7 +63,7 @@ class PadV2(_pad.Padding):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            x = draw(_draw.tensor(_draw.shape()))
+            x = draw(_draw.tensor(_draw.shape(), "int16"))
             value = TensorType(draw(st.sampled_from(((1,), ()))), x.dtype, x.quant)
             data = _draw.values(draw(_draw.rng()), value)
             if draw(st.booleans()):

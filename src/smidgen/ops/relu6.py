@@ -32,6 +32,7 @@ class Relu6(TableUnary):
     """
 
     name: ClassVar[str] = "RELU6"
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8", "int16")
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (float_activation(one(arrays), "RELU6"),)
@@ -48,6 +49,10 @@ class Relu6(TableUnary):
         low, high = int_bounds("RELU6", types.quant(0), "int8")
         return table_int8(lambda x: np.clip(x, np.int8(low), np.int8(high)))
 
+    def int16_ref(self, types: NodeTypes, x: Array) -> Array:
+        low, high = int_bounds("RELU6", types.quant(0), "int16")
+        return np.clip(x, np.int16(low), np.int16(high))
+
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
 
@@ -59,8 +64,8 @@ class Relu6(TableUnary):
                 f"{error} (runtimes disagree otherwise: fuse RELU6 into the layer before it)"
             ) from error
         types = NodeTypes(inputs, outputs)
-        if types.dtype == "int8":
-            int_bounds("RELU6", types.quant(0), "int8")  # refuses a scale too small for 6
+        if types.dtype in ("int8", "int16"):
+            int_bounds("RELU6", types.quant(0), types.dtype)  # refuses a scale too small for 6
 
     kernels = (*clamp_kernels("RELU6"), float_clamp_kernel("RELU6"))
 
@@ -69,3 +74,9 @@ class Relu6(TableUnary):
         from hypothesis import strategies as st
 
         return st.just(x)
+
+    @classmethod
+    def draw_int16_quants(cls, op: Op) -> SearchStrategy[tuple[QuantParams, QuantParams]]:
+        from smidgen.ops import _draw
+
+        return _draw.quant(1e-6, 2.0, "int16").map(lambda quant: (quant, quant))

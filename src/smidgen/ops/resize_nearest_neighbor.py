@@ -162,7 +162,7 @@ class ResizeNearestNeighbor(_movement.Movement):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            x = draw(_draw.tensor(_draw.shape(min_rank=4)))
+            x = draw(_draw.tensor(_draw.shape(min_rank=4), "int16"))
             height, width = draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
             op = cls((height, width), draw(st.booleans()), draw(st.booleans()))
             return Sample(op, (Operand(x),), (x.quant,))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import QuantParams, TensorType
+from smidgen.numerics import softmax_int16
 from smidgen.numerics.softmax import (
     MAX_DEPTH,
     OUTPUT_SCALE,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
+DTYPES = ("float32", "int8", "int16")
 
 
 def _beta(site: Site) -> float:
@@ -55,6 +57,17 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     return {**_rows(site), "table_size": len(table), "table": table}
 
 
+def _int16_params(site: Site) -> Mapping[str, Param]:
+    multiplier, shift = softmax_int16.multiplier(site.quant(0).scale, _beta(site))
+    return {
+        **_rows(site),
+        "multiplier": multiplier,
+        "shift": shift,
+        "exponentials": softmax_int16.exp_table(),
+        "reciprocals": softmax_int16.reciprocal_table(),
+    }
+
+
 @dataclass(frozen=True)
 class Softmax(Op):
     """Softmax over the last axis; the int8 result has scale 1/256 and zero point -128."""
@@ -68,17 +81,18 @@ class Softmax(Op):
         object.__setattr__(self, "beta", float(np.float32(self.beta)))
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
-        x = only(types)
+        x = only(types, DTYPES)
         if not x.rank or not x.size:
             raise ValueError(f"shape {x.shape} has no last axis to sum over")
-        if x.dtype == "int8" and x.shape[-1] > MAX_DEPTH:
-            raise ValueError(f"rows of {x.shape[-1]} int8 elements; {MAX_DEPTH} is the limit")
+        longest = {"int8": MAX_DEPTH, "int16": softmax_int16.MAX_DEPTH}.get(x.dtype)
+        if longest is not None and x.shape[-1] > longest:
+            raise ValueError(f"rows of {x.shape[-1]} {x.dtype} elements; {longest} is the limit")
         if not (self.beta > 0 and math.isfinite(self.beta)):
             raise ValueError(f"beta is {self.beta}, not a positive number")
         return (TensorType(x.shape, x.dtype),)
 
     def batchable(self, *types: TensorType | None) -> bool:
-        return only(types).rank > 1
+        return only(types, DTYPES).rank > 1
 
     def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
         """Rows may lie in any order, the last axis stays the last."""
@@ -95,10 +109,15 @@ class Softmax(Op):
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
         # Every runtime rounds as the fixed-point definition says, whatever `rounding` is.
+        if types.dtype == "int16":
+            return (softmax_int16.softmax_int16(one(arrays), types.scale(0), self.beta),)
         return (softmax_int8(one(arrays), types.scale(0), self.beta),)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        output = {"int8": QuantParams.per_tensor(OUTPUT_SCALE, OUTPUT_ZERO_POINT)}
+        output = {
+            "int8": QuantParams.per_tensor(OUTPUT_SCALE, OUTPUT_ZERO_POINT),
+            "int16": QuantParams.per_tensor(softmax_int16.OUTPUT_SCALE, 0),
+        }
         return QuantRule((Role.ACTIVATION,), output=output)
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
@@ -107,6 +126,8 @@ class Softmax(Op):
         if types.dtype == "int8" and types.scale(0) <= min_input_scale(self.beta):
             least = min_input_scale(self.beta)
             raise ValueError(f"input scale {types.scale(0)} is not above {least:.3g}")
+        if types.dtype == "int16":
+            softmax_int16.multiplier(types.scale(0), self.beta)  # refuses what is too large
 
     def link(self) -> str:
         return "softmax" if self.beta == 1.0 else ""
@@ -123,7 +144,7 @@ class Softmax(Op):
         return TfliteOp("SoftmaxOptions", {"beta": self.beta}, (0,))
 
     def tflite_version(self, types: NodeTypes) -> int:
-        return 2 if types.dtype == "int8" else 1
+        return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
     kernels = (
         Kernel(
@@ -131,6 +152,14 @@ class Softmax(Op):
             "softmax_int8.h",
             guard=guard("int8"),
             params=_int8_params,
+            arguments=(0,),
+            overlap=in_place,
+        ),
+        Kernel(
+            "sm_softmax_int16",
+            "softmax_int16.h",
+            guard=guard("int16"),
+            params=_int16_params,
             arguments=(0,),
             overlap=in_place,
         ),
@@ -161,8 +190,12 @@ class Softmax(Op):
         def draw_sample(draw: st.DrawFn) -> Sample:
             op = cls(draw(st.sampled_from((1.0, 1.0, 0.5, 1.7))))
             shape = draw(_draw.shape())
-            if draw(_draw.dtype()) == "float32":
-                return Sample(op, (Operand(TensorType(shape, "float32")),))
+            kind = draw(_draw.dtype("int16"))
+            if kind == "float32":
+                return Sample(op, (Operand(TensorType(shape, kind)),))
+            if kind == "int16":
+                operand = Operand(TensorType(shape, kind, draw(_draw.quant(1e-6, 2.0, kind))))
+                return Sample(op, (operand,), (QuantParams.per_tensor(softmax_int16.OUTPUT_SCALE),))
             operand = Operand(TensorType(shape, "int8", draw(_draw.quant(1e-5, 30.0))))
             output = QuantParams.per_tensor(OUTPUT_SCALE, OUTPUT_ZERO_POINT)
             return Sample(op, (operand,), (output,))

@@ -230,7 +230,7 @@ class StridedSlice(_movement.Movement):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            x = draw(_draw.tensor(_draw.shape()))
+            x = draw(_draw.tensor(_draw.shape(), "int16"))
             axes = [draw(draw_axis(size)).opened(size) for size in x.shape[1:]]
             return Sample(cls._of([_Axis(), *axes]), (Operand(x),), (x.quant,))
 

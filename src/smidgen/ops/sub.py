@@ -19,6 +19,7 @@ class Sub(_sum.Sum):
     name: ClassVar[str] = "SUB"
     options: ClassVar[str] = "SubOptions"
     sign: ClassVar[int] = -1
+    int16_version: ClassVar[int] = 5
 
     def float_combine(self, a: Array, b: Array) -> Array:
         return a - b

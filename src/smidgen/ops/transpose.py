@@ -95,7 +95,7 @@ class Transpose(_movement.Movement):
 
         @st.composite
         def draw_sample(draw: st.DrawFn) -> Sample:
-            x = draw(_draw.tensor(_draw.shape(max_rank=5)))
+            x = draw(_draw.tensor(_draw.shape(max_rank=5), "int16"))
             order = tuple(draw(st.permutations(range(x.rank))))
             if draw(st.booleans()):  # keep the batch in front, as models do
                 order = (0, *(axis for axis in order if axis != 0))
