@@ -42,7 +42,7 @@ BoardName = Annotated[
 ]
 Optimize = Annotated[str, typer.Option(help="speed, balanced or flash.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
-RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-float-io, int4, ...")]
+RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-float-io, int4, int16x8, ...")]
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
 

@@ -11,7 +11,7 @@ from smidgen.data import decode
 from smidgen.evaluate import real_outputs
 from smidgen.interpreter import interpret
 from smidgen.transforms.quantize import PRESETS, Recipe, Rule, prepare, quantize, snr_db
-from smidgen.transforms.quantize.convert import BIAS_LIMIT, weight_params
+from smidgen.transforms.quantize.convert import BIAS_LIMITS, weight_params
 from tests.transforms.quantize.networks import (
     Net,
     branches,
@@ -112,7 +112,7 @@ def test_an_enormous_bias_leaves_room_for_the_products():
     bias = graph.producers["stem"].inputs[2]
     integer = quantize(replaced(graph, {bias: np.full(8, 1e12)}), images())
     stored = integer.data(integer.producers["stem"].inputs[2])
-    assert np.abs(stored.astype(np.int64)).max() <= BIAS_LIMIT
+    assert np.abs(stored.astype(np.int64)).max() <= BIAS_LIMITS["int32"]
     real = decode(integer.type(integer.producers["stem"].inputs[2]), stored)
     np.testing.assert_allclose(real, 1e12, rtol=1e-3)
 

@@ -11,7 +11,7 @@ from smidgen.ir import QuantParams
 from smidgen.transforms.quantize import Recipe, Rule, prepare
 from smidgen.transforms.quantize.calibrate import calibrate
 from smidgen.transforms.quantize.plan import activation_params, plan, rule_of
-from smidgen.transforms.quantize.policy import why_not_int8
+from smidgen.transforms.quantize.policy import why_not_integer
 from tests.transforms.quantize.networks import Net, branches, classifier, images
 
 
@@ -102,13 +102,13 @@ def test_the_policy_says_why_a_node_stays_float():
     flat = net.add("RESHAPE", [net.x], "flat", new_shape=(1, 32))
     matrix = net.add("RESHAPE", [weights], "matrix", new_shape=(1, 32))
     dense = net.b.build([net.add("FULLY_CONNECTED", [flat, matrix, None], "dense")])
-    why = why_not_int8(dense, dense.producers["dense"])
+    why = why_not_integer(dense, dense.producers["dense"])
     assert why is not None and "run time" in why and "matrix" in why
-    assert why_not_int8(dense, dense.producers["flat"]) is None
+    assert why_not_integer(dense, dense.producers["flat"]) is None
     normed = Net("bn", shape=(1, 4, 4, 2))
     y = normed.add(
         "BATCH_NORM", [normed.x, *(normed.b.constant(np.ones(2, np.float32)) for _ in range(4))],
         "bn",
     )  # fmt: skip
     graph = normed.build(y)
-    assert why_not_int8(graph, graph.producers["bn"])
+    assert why_not_integer(graph, graph.producers["bn"])

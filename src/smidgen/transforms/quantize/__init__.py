@@ -66,7 +66,7 @@ def quantize(
         progress: called with (samples done, samples to do).
 
     Returns:
-        The int8 graph.
+        The integer graph.
 
     Raises:
         RecipeError: if the graph is quantized already, or the recipe is unknown or does not fit.
@@ -90,7 +90,7 @@ def quantize(
         graph = equalize(graph)
     arrays += state_arrays(graph, arrays, stream=stream)
     step = graph.opened()  # with what the states hold given, samples are independent
-    observers = {n: recipe.rule(node).observer for node in graph.nodes for n in node.outputs}
+    observers = {n: recipe.observer(node) for node in graph.nodes for n in node.outputs}
     ranges = calibrate(step, arrays, observers, progress=progress)
     integer = convert(graph, ranges, recipe)
     if recipe.fit_weights:

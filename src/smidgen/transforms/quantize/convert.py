@@ -14,7 +14,7 @@ from smidgen.numerics.affine import quantize, round_half_away
 from smidgen.ops import QuantRule, Role, get_op
 from smidgen.transforms.quantize.observers import Range
 from smidgen.transforms.quantize.plan import plan, rule_of
-from smidgen.transforms.quantize.policy import weight_dtype
+from smidgen.transforms.quantize.policy import BIAS_DTYPES, weight_dtype
 from smidgen.transforms.quantize.recipe import Recipe
 from smidgen.transforms.quantize.weight_scales import least_squares_scales
 
@@ -22,8 +22,8 @@ Array = np.ndarray[Any, Any]
 
 # Weights are symmetric: what the runtimes ask of int8, and converters do with int4 too.
 LIMITS = {"int8": 127, "int4": 7}
-# Accumulators are int32; a bias must leave room for the products.
-BIAS_LIMIT = 2**30
+# Accumulators are int32, those of int16 activations 48 bits; a bias must leave room for products.
+BIAS_LIMITS = {"int32": 2**30, "int64": 2**46}
 # The product of two scales must be a float32 number, and not a denormal one.
 _SMALLEST_SCALE = 1.2e-38
 _NEGLIGIBLE = 1e-30
@@ -84,6 +84,8 @@ class _Converter:
         self.graph = graph
         self.recipe = recipe
         self.plan = plan(graph, ranges, recipe)
+        self.dtype = recipe.activations
+        self.bias_dtype = BIAS_DTYPES[self.dtype]
         self.builder = GraphBuilder(graph.name)
         # The forms that a value has so far, each under a name of the new graph.
         self.real: dict[str, str] = {}
@@ -95,7 +97,7 @@ class _Converter:
             type, first = graph.type(name), name in graph.channels_first
             if name in self.plan.made and not float_io:
                 params = self.plan.made[name]
-                quantized = TensorType(type.shape, "int8", params)
+                quantized = TensorType(type.shape, self.dtype, params)
                 made = self.builder.input(name, quantized, channels_first=first)
                 self.integer[name, params] = made
             else:
@@ -160,7 +162,8 @@ class _Converter:
             else:
                 assert weights is not None, "operators name their weights before their bias"
                 params = self._bias_params(node, rule, weights)
-                inputs[i] = self._symmetric(name, params, "int32", BIAS_LIMIT)
+                limit = BIAS_LIMITS[self.bias_dtype]
+                inputs[i] = self._symmetric(name, params, self.bias_dtype, limit)
         quants = tuple(self.plan.made[name] for name in node.outputs)
         names = self._add(node, inputs, quants)
         for name, made, quant in zip(node.outputs, names, quants, strict=True):
@@ -190,15 +193,15 @@ class _Converter:
         if key in self.integer:
             pass
         elif data is not None:
-            q = quantize(data, params.scale, params.zero_point, "int8")
+            q = quantize(data, params.scale, params.zero_point, self.dtype)
             self.integer[key] = self.builder.constant(
                 q, name=self._constant_name(name), quant=params
             )
         else:
             made = self.integer.get((name, self.plan.made[name])) or self._real(name)
-            self.integer[key] = self.builder.add(
-                get_op("QUANTIZE")(), [made], quant=params, outputs=[self._fresh(f"{name}_int8")]
-            )
+            op = get_op("QUANTIZE")(self.dtype)  # type: ignore[call-arg]
+            output = self._fresh(f"{name}_{self.dtype}")
+            self.integer[key] = self.builder.add(op, [made], quant=params, outputs=[output])
         return self.integer[key]
 
     def _real(self, name: str) -> str:
@@ -228,10 +231,11 @@ class _Converter:
             params = dataclasses.replace(params, scales=tuple(scales))
         source = self._input_scale(node, rule)
         needed = np.array([_SMALLEST_SCALE / source])
+        limit = BIAS_LIMITS[self.bias_dtype]
         for role, operand in zip(rule.roles, node.inputs, strict=False):
             bias = self.graph.data(operand) if role is Role.BIAS else None
             if bias is not None:
-                needed = np.maximum(needed, np.abs(bias.astype(np.float64)) / source / BIAS_LIMIT)
+                needed = np.maximum(needed, np.abs(bias.astype(np.float64)) / source / limit)
         if params.axis is None:
             needed = needed.max(keepdims=True)
         return dataclasses.replace(params, scales=tuple(np.maximum(params.scales, needed)))

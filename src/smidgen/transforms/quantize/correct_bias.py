@@ -19,7 +19,7 @@ from smidgen.interpreter import batches, run_node, widens
 from smidgen.ir import Graph, Node
 from smidgen.ops import Role
 from smidgen.transforms.quantize.calibrate import means
-from smidgen.transforms.quantize.convert import BIAS_LIMIT
+from smidgen.transforms.quantize.convert import BIAS_LIMITS
 from smidgen.transforms.quantize.plan import rule_of
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def correct_bias(float_graph: Graph, graph: Graph, samples: list[Array]) -> Grap
         samples: calibration samples, one array (n, ...) for each input of the float graph.
 
     Returns:
-        The same graph with other int32 biases; layers without a bias stay as they are.
+        The same graph with other biases; layers without a bias stay as they are.
     """
     layers = {n.outputs[0]: bias for n in graph.nodes if (bias := _bias(graph, n)) is not None}
     sources = {name: float_graph.producers[name].inputs[0] for name in layers}
@@ -71,7 +71,7 @@ def _bias(graph: Graph, node: Node) -> str | None:
     if rule.roles != (Role.ACTIVATION, Role.WEIGHT, Role.BIAS) or len(node.inputs) < 3:
         return None
     name = node.inputs[2]
-    if name is None or graph.type(name).dtype != "int32" or len(graph.consumers[name]) > 1:
+    if name is None or graph.type(name).dtype not in BIAS_LIMITS or len(graph.consumers[name]) > 1:
         return None
     return name
 
@@ -92,7 +92,8 @@ def _moved(graph: Graph, bias: str, by: Array) -> Graph:
     old = graph.values[bias]
     assert old.data is not None and old.type.quant is not None
     steps = np.round(by / np.asarray(old.type.quant.scales))
-    data = np.clip(old.data + steps, -BIAS_LIMIT, BIAS_LIMIT).astype(np.int32)
+    limit = BIAS_LIMITS[old.type.dtype]
+    data = np.clip(old.data + steps, -limit, limit).astype(old.data.dtype)
     return dataclasses.replace(
         graph, values={**graph.values, bias: dataclasses.replace(old, data=data)}
     )

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from smidgen.ir import Graph, Node, QuantParams
+from smidgen.numerics.affine import dtype_range
 from smidgen.ops import QuantRule, Role
 from smidgen.transforms.quantize.observers import Range
-from smidgen.transforms.quantize.policy import integer_types, why_not_int8
+from smidgen.transforms.quantize.policy import integer_types, why_not_integer
 from smidgen.transforms.quantize.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -40,14 +41,19 @@ class Plan:
         return self.tied[name] if ties else self.made[name]
 
 
-def activation_params(low: float, high: float) -> QuantParams:
-    """int8 parameters for a range: 0 is representable exactly, 256 levels are used.
+def activation_params(low: float, high: float, dtype: str = "int8") -> QuantParams:
+    """Parameters for a range: 0 is representable exactly.
+
+    int8 uses its 256 levels for the range; int16 is symmetric, as runtimes demand.
 
     Example:
         >>> activation_params(0.0, 255.0)
         QuantParams(scales=(1.0,), zero_points=(-128,), axis=None)
     """
     low, high = min(low, 0.0), max(high, 0.0)
+    if dtype == "int16":
+        scale = float(np.float32(max(-low, high) / 32767))
+        return QuantParams.per_tensor(scale if scale >= 1e-30 else 1 / 32767)
     scale = float(np.float32((high - low) / 255))
     if scale < 1e-30:  # nothing but zeros was seen: any scale represents them
         return QuantParams.per_tensor(1 / 255, -128 if low == 0 else 0)
@@ -66,10 +72,11 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     Returns:
         The plan.
     """
+    dtype = recipe.activations
     chosen = [
         node
         for node in graph.nodes
-        if recipe.rule(node).dtype == "int8" and why_not_int8(graph, node) is None
+        if recipe.rule(node).dtype == dtype and why_not_integer(graph, node, dtype) is None
     ]
     groups = _Groups()
     demanded: dict[str, QuantParams] = {}
@@ -83,8 +90,8 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
         for tie in rule.ties:
             operands = [node.outputs[~i] if i < 0 else node.inputs[i] for i in tie]
             groups.join([name for name in operands if name is not None])
-        if rule.output and "int8" in rule.output:
-            demanded[node.outputs[0]] = rule.output["int8"]
+        if rule.output and dtype in rule.output:
+            demanded[node.outputs[0]] = rule.output[dtype]
     for state in graph.states:  # it is kept as what makes or reads it wants, in one form
         if any(groups.has(name) for name in (state.input, state.output)):
             for name in (state.input, state.output):
@@ -95,9 +102,9 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     for members in groups.all():
         seen = [_range(graph, ranges, name) for name in members]
         low, high = min(r[0] for r in seen), max(r[1] for r in seen)
-        shared = activation_params(low, high)
+        shared = activation_params(low, high, dtype)
         demands = {demanded[name] for name in members if name in demanded}
-        if len(demands) == 1 and _covers(next(iter(demands)), low, high):
+        if len(demands) == 1 and _covers(next(iter(demands)), low, high, dtype):
             shared = demands.pop()
         tied.update(dict.fromkeys(members, shared))
         made.update({name: demanded.get(name, shared) for name in members})
@@ -118,9 +125,10 @@ def _range(graph: Graph, ranges: Mapping[str, Range], name: str) -> Range:
     return float(data.min(initial=0.0)), float(data.max(initial=0.0))
 
 
-def _covers(quant: QuantParams, low: float, high: float) -> bool:
+def _covers(quant: QuantParams, low: float, high: float, dtype: str) -> bool:
     """Whether a range can be expressed, but for one level at its ends."""
-    first, last = ((q - quant.zero_point) * quant.scale for q in (-129, 128))
+    least, most = dtype_range(dtype)
+    first, last = ((q - quant.zero_point) * quant.scale for q in (least - 1, most + 1))
     return first <= low and high <= last
 
 

@@ -10,9 +10,12 @@ from smidgen.ops import Role, Unsupported
 if TYPE_CHECKING:
     from smidgen.ops import Op
 
+# Of a layer's bias, by its activations: runtimes take no other in every int16 operator.
+BIAS_DTYPES = {"int8": "int32", "int16": "int64"}
 
-def why_not_int8(graph: Graph, node: Node) -> str | None:
-    """None if the node can be computed in int8, otherwise the reason it stays float."""
+
+def why_not_integer(graph: Graph, node: Node, dtype: str = "int8") -> str | None:
+    """None if the node can be computed in `dtype`, otherwise the reason it stays float."""
     op: Op = node.op  # type: ignore[assignment]
     for concern in (op.int_ref, op.quant_rule):
         if isinstance(concern, Unsupported):
@@ -30,6 +33,11 @@ def why_not_int8(graph: Graph, node: Node) -> str | None:
             return f"its {role.value} {name!r} is computed at run time"
     if any(graph.type(n).dtype != "float32" for n in node.outputs):
         return "its result is not float32"
+    if dtype != "int8":
+        try:
+            op.infer(*integer_types(op, types, "int8", dtype))
+        except ValueError as error:
+            return str(error)
     return None
 
 
@@ -44,7 +52,7 @@ def weight_dtype(graph: Graph, node: Node, wanted: str) -> str:
 
 
 def integer_types(
-    op: Op, types: tuple[TensorType | None, ...], weights: str
+    op: Op, types: tuple[TensorType | None, ...], weights: str, activations: str = "int8"
 ) -> tuple[TensorType | None, ...]:
     """The types of a float node's operands once it is quantized, but for the scales.
 
@@ -52,8 +60,13 @@ def integer_types(
         op: the operator.
         types: of the operands, float.
         weights: the dtype of its weights.
+        activations: the dtype of its activations.
     """
-    dtypes = {Role.ACTIVATION: "int8", Role.WEIGHT: weights, Role.BIAS: "int32"}
+    dtypes = {
+        Role.ACTIVATION: activations,
+        Role.WEIGHT: weights,
+        Role.BIAS: BIAS_DTYPES[activations],
+    }
     roles = op.quant_rule(*types).roles
     found = list(types)
     for i, (role, type) in enumerate(zip(roles, types, strict=False)):

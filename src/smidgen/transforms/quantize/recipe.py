@@ -14,7 +14,7 @@ from smidgen.transforms.quantize.ends import first_layers, last_layers
 from smidgen.transforms.quantize.observers import OBSERVERS
 
 GRANULARITIES = ("auto", "per-channel", "per-tensor")
-DTYPES = ("int8", "float32")
+DTYPES = ("int8", "int16", "float32")
 WEIGHT_DTYPES = ("int8", "int4")
 ENDS = {"<first>": first_layers, "<last>": last_layers}
 """Scopes that no name can fit: the first and the last layers with weights."""
@@ -28,9 +28,11 @@ class Rule:
         scope: pattern on names of layers and their results, such as "head/*"; `*` and `?` as in
             file names. "<first>" and "<last>" are the first and the last layers with weights.
         operator: pattern on LiteRT names, such as "CONV_2D" or "*".
-        dtype: "int8", or "float32" to leave these nodes alone.
+        dtype: of the activations, "int8" or "int16" (one of them in a recipe), or "float32" to
+            leave these nodes alone.
         observer: how the range of a result is found: "min-max", "percentile" (99.99 % of the
             values at each end), "mse" (least squared error) or "entropy" (least information lost).
+            int16 has levels to spare and takes all that was seen.
         weights: "per-channel" or "per-tensor" scales, or "auto": a scale for each channel where
             the operator gains by it or the channels differ a lot, one for all otherwise.
         weight_dtype: "int8", or "int4" where the operator can have such weights.
@@ -100,6 +102,24 @@ class Recipe:
     correct_bias: bool = True
     float_io: bool = False
 
+    def __post_init__(self) -> None:
+        integers = {rule.dtype for rule in self.rules} - {"float32"}
+        if len(integers) > 1:
+            raise RecipeError(
+                "int8 and int16 activations in one recipe",
+                where="recipe",
+                hint="use one of them, and float32 beside it where needed",
+            )
+
+    @property
+    def activations(self) -> str:
+        """The element type of the activations that are quantized."""
+        return "int16" if any(rule.dtype == "int16" for rule in self.rules) else "int8"
+
+    def observer(self, node: Node) -> str:
+        """How the ranges of a node's results are found."""
+        return "min-max" if self.activations == "int16" else self.rule(node).observer
+
     def rule(self, node: Node) -> Rule:
         """The rule that applies to a node."""
         matching = [r for r in self.rules if r.matches(node)]
@@ -145,6 +165,7 @@ PRESETS: dict[str, Recipe] = {
     "int8-equalized": Recipe(equalize=True),
     "int8-per-channel": Recipe(_everything(weights="per-channel")),
     "int8-float-io": Recipe(float_io=True),
+    "int16x8": Recipe((Rule(dtype="int16"),)),
     "int4": Recipe((Rule(weight_dtype="int4"), Rule(scope="<first>"), Rule(scope="<last>"))),
 }
 
