@@ -3,7 +3,7 @@
 #define SM_LSTM_FLOAT32_H
 
 #include "common.h"
-#include "exp_float32.h"
+#include "math_exp.h"
 #include "tanh_float32.h"
 
 /* x is (steps, inputs) for each sample of the batch, x_step and x_batch elements apart; the output
@@ -25,7 +25,7 @@ static inline float sm_lstm_dot(const float *a, const float *b, int32_t n) {
   return sum;
 }
 
-static inline float sm_lstm_logistic(float x) { return 1.0f / (1.0f + sm_exp_float32(-x)); }
+static inline float sm_lstm_logistic(float x) { return 1.0f / (1.0f + sm_exp(-x)); }
 
 /* scratch, aligned to 4: 16 bytes for each unit. The new states may be the old ones in place;
  * otherwise nothing overlaps. */
