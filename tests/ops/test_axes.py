@@ -116,3 +116,56 @@ def test_contributions_of_channels_add_up(name: str, data: st.DataObject) -> Non
             assert np.array_equal(low, high)
             total += low
         assert np.array_equal(total, whole[0])
+
+
+@pytest.mark.parametrize("name", OPS)
+@settings(max_examples=20, deadline=None)
+@given(data=st.data())
+def test_channels_in_another_order_stay_what_they_are(name: str, data: st.DataObject) -> None:
+    """What `transforms.rewrites.fold_permutation` relies on."""
+    graph, node, op, rng = sampled_node(data, name)
+    arrays = {n: values(rng, graph.type(n)) for n in graph.inputs}
+    arrays |= {n: v.data for n, v in graph.values.items() if v.data is not None}
+    before = run_node(graph, node, arrays)
+    for coupling in op.axes(*graph.types(node.inputs)):
+        order = rng.permutation(coupling.size)
+        types = NodeTypes(
+            tuple(
+                None if n is None else _reordered_type(graph.type(n), coupling, i, order)
+                for i, n in enumerate(node.inputs)
+            ),
+            tuple(graph.type(n) for n in node.outputs),
+        )
+        inputs = [
+            None if n is None else _reordered(arrays[n], coupling, i, order)
+            for i, n in enumerate(node.inputs)
+        ]
+        after = evaluate(op, types, inputs)
+        for i, (got, want) in enumerate(zip(after, before, strict=True)):
+            want = _reordered(want, coupling, ~i, order)
+            assert np.allclose(got[0][0], want, rtol=1e-5, atol=1e-5)
+            assert want.dtype.kind == "f" or np.array_equal(got[0][0], want)
+
+
+def _reordered(
+    array: np.ndarray, coupling: Coupling, operand: int, order: np.ndarray
+) -> np.ndarray:
+    for ref in coupling.members:
+        if ref.operand == operand:
+            places = np.arange(array.shape[ref.axis])
+            for channel, source in enumerate(order):
+                places[ref.positions(channel)] = ref.positions(source)
+            array = array.take(places, ref.axis)
+    return array
+
+
+def _reordered_type(
+    type: TensorType, coupling: Coupling, operand: int, order: np.ndarray
+) -> TensorType:
+    if type.quant is None or type.quant.axis is None:
+        return type
+    line = [len(type.quant.scales) if i == type.quant.axis else 1 for i in range(type.rank)]
+    scales = np.broadcast_to(np.reshape(type.quant.scales, line), type.shape)
+    scales = np.moveaxis(_reordered(scales, coupling, operand, order), type.quant.axis, 0)
+    each = scales.reshape(len(type.quant.scales), -1)[:, 0]
+    return type.with_quant(replace(type.quant, scales=tuple(each.tolist())))

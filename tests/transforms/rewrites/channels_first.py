@@ -204,5 +204,11 @@ def random_network(n: First) -> Graph:
             x = n.add(str(rng.choice(("RELU", "TANH", "LOGISTIC", "LEAKY_RELU"))), x)
         if rng.random() < 0.08:
             outputs.append(x)
-    x = n.conv(x, 4) if rng.random() < 0.5 else n.linear(n.add("MEAN", x, axis=(2, 3)), 4)
+    end = rng.random()
+    if end < 0.3:
+        x = n.conv(x, 4)
+    elif end < 0.6:
+        x = n.linear(n.add("MEAN", x, axis=(2, 3)), 4)
+    else:
+        x = n.linear(n.reshape(x, 1, int(np.prod(n.shape(x)))), 4)
     return n.build(*dict.fromkeys([*outputs, x]))

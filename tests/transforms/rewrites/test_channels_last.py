@@ -11,6 +11,8 @@ from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph, TensorType
 from smidgen.transforms.quantize import quantize
 from smidgen.transforms.rewrites import (
+    fold_permutation,
+    fold_permutation_in_float,
     move_transposes,
     move_transposes_in_float,
     remove_identity,
@@ -82,9 +84,10 @@ def test_inside_a_graph_whose_doors_stay(seed: int) -> None:
 
 def test_a_shuffle_of_channels_takes_one_transpose() -> None:
     n = First()
-    x = n.conv(n.x, 6)
-    x = n.permute(n.reshape(x, 1, 2, 3, 10, 8), 0, 2, 1, 3, 4)
-    result = channels_last(n.build(n.add("TANH", n.pool(n.reshape(x, 1, 6, 10, 8)))))
+    x = n.pool(n.x)
+    x = n.add("TANH", n.add("CONCATENATION", x, x, axis=1))
+    x = n.permute(n.reshape(x, 1, 2, 3, 5, 4), 0, 2, 1, 3, 4)
+    result = channels_last(n.build(n.pool(n.reshape(x, 1, 6, 5, 4))))
     assert ops(result).count("TRANSPOSE") == 1
 
 
@@ -180,3 +183,79 @@ def test_a_state_is_held_as_it_is_wanted() -> None:
     want = interpret(graph, steps, stream=True)[0]
     got = interpret(result, np.moveaxis(steps[0], 1, -1), stream=True)[0]
     np.testing.assert_allclose(got, np.moveaxis(want, 1, -1), rtol=1e-4, atol=1e-4)
+
+
+# -- into the weights ----------------------------------------------------------------------------
+
+
+def classifier(n: First, *between: str) -> Graph:
+    """Flattened channels-first, as AlexNet and LeNet are."""
+    x = n.add("RELU", n.conv(n.x, 6, stride=2))
+    _, c, h, w = n.shape(x)
+    x = n.reshape(n.pool(x), 1, c * (-(-h // 2)) * (-(-w // 2)))
+    for op in between:
+        x = n.add(op, x)
+    return n.build(n.linear(n.add("RELU", n.linear(x, 7)), 5))
+
+
+@pytest.mark.parametrize("between", [(), ("RELU", "TANH"), ("SOFTMAX",)])
+def test_a_flattened_image_is_read_by_reordered_weights(between) -> None:
+    result = channels_last(classifier(First(), *between))
+    assert ops(result).count("TRANSPOSE") == (between == ("SOFTMAX",))
+
+
+def test_a_flattened_image_may_be_read_twice() -> None:
+    n = First()
+    x = n.reshape(n.conv(n.x, 6), 1, 480)
+    y = n.add("ADD", n.add("RELU", x), n.add("MUL", x, n.constant(480)))
+    result = channels_last(n.build(n.linear(y, 3), n.linear(x, 2)))
+    assert "TRANSPOSE" not in ops(result)
+    n = First()
+    x = n.reshape(n.conv(n.x, 6), 1, 480)
+    assert "TRANSPOSE" in ops(channels_last(n.build(n.linear(x, 2), x)))  # the world reads it
+
+
+def test_an_image_made_of_a_vector_has_reordered_weights() -> None:
+    """A decoder: linear, reshape to (c, h, w), convolve."""
+    n = First((1, 3, 2, 2))
+    x = n.linear(n.reshape(n.x, 1, 12), 6 * 4 * 4)
+    x = n.add("RELU", n.reshape(n.add("LEAKY_RELU", x), 1, 6, 4, 4))
+    result = channels_last(n.build(n.conv(n.up(x), 2)))
+    assert "TRANSPOSE" not in ops(result)
+
+
+def test_a_shuffle_is_taken_up_by_the_next_convolution() -> None:
+    n = First()
+    x = n.conv(n.x, 6)
+    x = n.permute(n.reshape(x, 1, 2, 3, 10, 8), 0, 2, 1, 3, 4)
+    x = n.depthwise(n.add("RELU", n.reshape(x, 1, 6, 10, 8)))
+    assert "TRANSPOSE" not in ops(channels_last(n.build(n.conv(x, 4))))
+
+
+def test_a_flattened_image_reaches_a_convolution_as_channels() -> None:
+    n = First()
+    x = n.reshape(n.conv(n.x, 6), 1, 480, 1, 1)
+    assert "TRANSPOSE" not in ops(channels_last(n.build(n.conv(x, 4, kernel=1))))
+
+
+@pytest.mark.parametrize("depthwise", [False, True])
+def test_integer_weights_are_reordered_with_their_scales(depthwise) -> None:
+    n = Net("int8", image=(1, 4, 4, 6))
+    x = n.add("TRANSPOSE", n.add("RESHAPE", n.x, new_shape=(1, 4, 4, 2, 3)), perm=(0, 1, 2, 4, 3))
+    x = n.add("RESHAPE", x, new_shape=(1, 4, 4, 6))
+    x = n.depthwise(x, multiplier=2) if depthwise else x
+    flat = n.add("TRANSPOSE", n.conv(x, 4, kernel=1, name="pointwise"), perm=(0, 3, 1, 2))
+    size = 4 * (4 if depthwise else 16)
+    flat = n.add("RESHAPE", flat, new_shape=(1, size))
+    graph = n.build(n.layer("FULLY_CONNECTED", flat, (5, size), "head"))
+    assert "TRANSPOSE" not in ops(rewritten(graph, fold_permutation.RULE)[0])
+
+
+def test_weights_that_others_read_stay_as_they_are() -> None:
+    n = First((1, 4, 3, 3))
+    w = n.constant(5, 36)
+    flat = n.reshape(n.last(n.x), 1, 36)
+    graph = n.build(*(n.add("FULLY_CONNECTED", x, w) for x in (flat, n.reshape(n.x, 1, 36))))
+    result, _ = rewritten(graph, fold_permutation_in_float.RULE, tolerance=1e-5)
+    assert "TRANSPOSE" not in ops(result)
+    assert rewritten(graph, fold_permutation.RULE)[0] is graph

@@ -139,6 +139,7 @@ def test_every_rule_has_the_name_of_its_file() -> None:
         assert rewrite.requires in ("any", "float", "integer")
     assert [r.name for r in REWRITES if not r.exact] == [
         "move_transposes_in_float",
+        "fold_permutation_in_float",
         "matmul_to_fully_connected",
         "fold_batch_norm",
     ]

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from smidgen.ops._order import Permuted
 from smidgen.transforms.rewrites._layout import (
+    MOVED,
     Cost,
     Edge,
     Layout,
@@ -146,11 +147,15 @@ def _shared(
     """
     groups: dict[View, list[Edge]] = {}
     for edge in readers:
-        groups.setdefault(cost.wants(layout, edge), []).append(edge)
+        price = cost.edge(layout, edge)
+        if price >= MOVED:
+            groups.setdefault(cost.wants(layout, edge), []).append(edge)
+        elif edge.reader in proposal:
+            cut.prefer(edge.reader, -price if far else price)
     for view, group in groups.items():
+        if any(edge.reader not in proposal for edge in group):
+            continue  # moved in any case
         price = cost.of(layout, group)
-        if not price or any(edge.reader not in proposal for edge in group):
-            continue  # nothing to move, or moved in any case
         one = (group[0].source, view, far)
         cut.prefer(one, -price if far else price)
         for edge in group:

@@ -55,14 +55,14 @@ class Edge:
         view: the order in which the reader saw it in the original graph.
         reader: who reads it.
         operand: as which operand.
-        absorbed: whether a transpose right there can be folded into weights, given its order.
+        absorbed: tell whether a transpose there, from one order to another, goes into weights.
     """
 
     source: str
     view: Order
     reader: Place
     operand: int
-    absorbed: Callable[[Order, Order], bool] | None = None
+    absorbed: tuple[Callable[[Order, Order], bool], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ class Cost:
         if moving(type.shape, lies) == moving(type.shape, view):
             return int(shape_of(type.shape, lies) != shape_of(type.shape, view))
         present = tuple(axis for axis in view if axis is not None)
-        if edge.absorbed is not None and edge.absorbed(lies, present):
+        if any(absorbed(lies, present) for absorbed in edge.absorbed):
             return 2
         return type.size * MOVED
 
@@ -224,12 +224,14 @@ class Cost:
 
     def of(self, layout: Mapping[Place, Permuted], edges: Iterable[Edge]) -> int:
         """The cost of some edges; readers that want the same share what is moved for them."""
-        moves: dict[tuple[str, View], int] = {}
+        alone, shared = 0, {}
         for edge in edges:
-            lies, view = self.lies(layout, edge.source), self.wants(layout, edge)
-            cost = self.move(edge, lies, view)
-            moves[edge.source, view] = max(cost, moves.get((edge.source, view), 0))
-        return sum(moves.values())
+            cost = self.edge(layout, edge)
+            if cost < MOVED:
+                alone += cost
+            else:
+                shared[edge.source, self.wants(layout, edge)] = cost
+        return alone + sum(shared.values())
 
 
 def moving(shape: tuple[int, ...], view: View) -> tuple[int, ...]:

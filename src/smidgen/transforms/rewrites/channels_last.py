@@ -7,6 +7,7 @@ from smidgen.ops import Op
 from smidgen.ops._order import Permuted
 from smidgen.transforms.rewrites import (
     fold_constants,
+    fold_permutation_in_float,
     merge_constants,
     move_transposes,
     remove_identity,
@@ -73,6 +74,7 @@ RULES = (
     remove_unused.RULE,
     fold_constants.RULE,
     RULE,
+    fold_permutation_in_float.RULE,
     remove_identity.RULE,
     transpose_to_reshape.RULE,
     merge_constants.RULE,
