@@ -119,7 +119,7 @@ def test_contributions_of_channels_add_up(name: str, data: st.DataObject) -> Non
 
 
 @pytest.mark.parametrize("name", OPS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(data=st.data())
 def test_channels_in_another_order_stay_what_they_are(name: str, data: st.DataObject) -> None:
     """What `transforms.rewrites.fold_permutation` relies on."""
@@ -143,7 +143,7 @@ def test_channels_in_another_order_stay_what_they_are(name: str, data: st.DataOb
         after = evaluate(op, types, inputs)
         for i, (got, want) in enumerate(zip(after, before, strict=True)):
             want = _reordered(want, coupling, ~i, order)
-            assert np.allclose(got[0][0], want, rtol=1e-5, atol=1e-5)
+            assert np.allclose(got[0][0], want, rtol=1e-5, atol=1e-5, equal_nan=True)
             assert want.dtype.kind == "f" or np.array_equal(got[0][0], want)
 
 

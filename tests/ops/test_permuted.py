@@ -33,7 +33,7 @@ def moved_type(type: TensorType, order: Order | None) -> TensorType:
 
 
 @pytest.mark.parametrize("name", OPS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(data=st.data())
 def test_the_results_are_those_of_the_operator_in_another_order(
     name: str, data: st.DataObject

@@ -11,6 +11,7 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp, Types
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -43,6 +44,10 @@ class BroadcastTo(_movement.Movement):
         ):
             raise ValueError(f"{x.shape} cannot be broadcast to {self.shape}")
         return (TensorType(self.shape, x.dtype),)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = BroadcastTo(tuple(self.shape[axis] for axis in order))
+        return Permuted(moved, (order,), (order,))
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.shape[:1] == (1,) and _movement.the_operand(types).rank == len(self.shape)

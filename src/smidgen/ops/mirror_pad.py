@@ -12,6 +12,7 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted
 from smidgen.ops._pad import Pairs
 
 if TYPE_CHECKING:
@@ -71,6 +72,10 @@ class MirrorPad(_movement.Movement):
                 raise ValueError(f"an axis of {n} cannot be mirrored for paddings of {pair}")
         shape = (n + sum(pair) for n, pair in zip(x.shape, self.paddings, strict=True))
         return (TensorType(tuple(shape), x.dtype),)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = MirrorPad(tuple(self.paddings[axis] for axis in order), self.mode)
+        return Permuted(moved, (order,), (order,))
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.paddings[:1] == ((0, 0),)

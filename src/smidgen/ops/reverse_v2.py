@@ -11,6 +11,7 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -42,6 +43,11 @@ class ReverseV2(_movement.Movement):
         if len(set(self.axis)) < len(self.axis) or any(not 0 <= a < x.rank for a in self.axis):
             raise ValueError(f"axes {self.axis} of a tensor of shape {x.shape}")
         return (TensorType(x.shape, x.dtype),)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        rank = len(order)
+        moved = ReverseV2(tuple(order.index(axis % rank) for axis in self.axis))
+        return Permuted(moved, (order,), (order,))
 
     def batchable(self, *types: TensorType | None) -> bool:
         return 0 not in self.axis

@@ -11,6 +11,7 @@ from smidgen.ir import TensorType
 from smidgen.ops import _movement
 from smidgen.ops._kernel import Site
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._order import Order, Permuted
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -44,6 +45,10 @@ class Tile(_movement.Movement):
             raise ValueError(f"multiples {self.multiples} are not one for each axis of {x.shape}")
         shape = tuple(n * m for n, m in zip(x.shape, self.multiples, strict=True))
         return (TensorType(shape, x.dtype),)
+
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        moved = Tile(tuple(self.multiples[axis] for axis in order))
+        return Permuted(moved, (order,), (order,))
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.multiples[:1] == (1,)
