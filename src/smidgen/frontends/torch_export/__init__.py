@@ -1,0 +1,179 @@
+"""PyTorch: live `nn.Module`s and `.pt2` files of `torch.export.save` → Graph.
+
+A live module is exported and saved in memory, and the same reader takes it from there: see
+docs/adr/0012-pt2-files-without-torch.md.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
+from smidgen.frontends import torch_reader
+from smidgen.frontends._sandbox import run_reader
+from smidgen.ir import Graph
+
+__all__ = ["from_torch_module", "is_torch_module", "load_pt2", "refuse_weights"]
+
+SECONDS = 8.0  # for a file of a few megabytes; larger ones get more
+MEMORY = 768 << 20
+EXAMPLE = "smidgen.load(model, example=(x,)) with x of the shape that the device takes, batch 1"
+
+
+def load_pt2(path: str | Path) -> Graph:
+    """Load a `.pt2` file of `torch.export.save`.
+
+    Nothing in the file is executed or unpickled, and PyTorch need not be installed. The file is
+    read by a process of its own with limits on time and memory.
+
+    Args:
+        path: the file.
+
+    Returns:
+        A float32 graph with batch 1, named after the file.
+
+    Raises:
+        ModelFileError: if the file is damaged or contradicts itself.
+        UnsupportedModelError: if it is sound but uses something that Smidgen does not have,
+            naming the operator, the module and the line of code.
+    """
+    path = Path(path)
+    size = path.stat().st_size
+    output = run_reader(
+        "smidgen.frontends.torch_reader",
+        path,
+        seconds=SECONDS + size / (20 << 20),
+        memory=MEMORY + 8 * size,
+    )
+    with output:
+        header, arrays = _received(output)
+    return _graph(header, arrays, path.stem, path.name)
+
+
+def is_torch_module(source: object) -> bool:
+    """Whether something is an `nn.Module` or an exported program; does not import PyTorch."""
+    names = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(source).__mro__}
+    return bool(
+        names & {"torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram"}
+    )
+
+
+def from_torch_module(module: Any, example: tuple[Any, ...] | None) -> Graph:
+    """Convert a live module, or an exported program.
+
+    Args:
+        module: an `nn.Module` in evaluation mode, or a `torch.export.ExportedProgram`.
+        example: what `forward` is called with: tensors of batch 1. Not for an exported program.
+
+    Returns:
+        A float32 graph with batch 1, named after the module's class.
+
+    Raises:
+        UnsupportedModelError: if PyTorch cannot export the module, or it uses something that
+            Smidgen does not have, naming the operator, the module and the line of code.
+    """
+    import torch
+
+    name = type(module).__name__
+    if isinstance(module, torch.export.ExportedProgram):
+        program, name = module, "model"
+    else:
+        program = _export(module, example)
+    with tempfile.TemporaryDirectory() as folder, _quiet():
+        path = Path(folder) / "model.pt2"
+        torch.export.save(program.run_decompositions({}), str(path))
+        with (Path(folder) / "arrays").open("w+b") as output:
+            torch_reader.read(path, output)
+            output.seek(0)
+            header, arrays = _received(output)
+    return _graph(header, arrays, name, name)
+
+
+def _export(module: Any, example: tuple[Any, ...] | None) -> Any:
+    """The exported program of a module in evaluation mode."""
+    import torch
+
+    name = type(module).__name__
+    training = [path for path, part in module.named_modules() if part.training]
+    if training:
+        which = f"its module {training[0]!r}" if training[0] else "the model"
+        raise UnsupportedModelError(
+            f"{which} is in training mode", where=name, hint="call model.eval() first"
+        )
+    if example is None:
+        raise UnsupportedModelError(
+            "a live module does not say the shape of its input", where=name, hint=f"use {EXAMPLE}"
+        )
+    fast = torch.backends.mha.get_fastpath_enabled()
+    # Attention's fast path is one opaque operator.
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with _quiet():
+            return torch.export.export(module, tuple(example))
+    except Exception as error:  # PyTorch raises nearly every class for code it cannot trace
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+        raise UnsupportedModelError(
+            f"PyTorch cannot export it ({lines[0][:200] if lines else type(error).__name__})",
+            where=name,
+            hint=f"make torch.export.export(model, example) work, then call {EXAMPLE}",
+        ) from error
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def _quiet() -> Any:
+    """Without the warnings that PyTorch gives about its own code."""
+    manager = warnings.catch_warnings()
+
+    class Quiet:
+        def __enter__(self) -> None:
+            manager.__enter__()
+            warnings.simplefilter("ignore")
+
+        def __exit__(self, *error: object) -> None:
+            manager.__exit__(*error)  # type: ignore[arg-type]
+
+    return Quiet()
+
+
+def _graph(
+    header: dict[str, Any], arrays: Mapping[str, np.ndarray[Any, Any]], name: str, where: str
+) -> Graph:
+    from smidgen.frontends.torch_export.convert import to_graph
+    from smidgen.frontends.torch_export.program import parse
+
+    try:
+        return to_graph(parse(header["program"]), arrays, name)
+    except SmidgenError as error:
+        error.where = f"{where}: {error.where}" if error.where else where
+        raise
+
+
+def _received(output: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """The header and the arrays that the reader wrote."""
+    try:
+        length = int.from_bytes(output.read(8), "little")
+        header = json.loads(output.read(length))
+        arrays = {
+            key: np.lib.format.read_array(output, allow_pickle=False) for key in header["arrays"]
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelFileError(f"the reader of the file wrote nothing usable ({error})") from error
+    return header, arrays
+
+
+def refuse_weights(path: Path) -> UnsupportedModelError:
+    """The refusal of a file of weights, which is not a model."""
+    return UnsupportedModelError(
+        "it holds weights (or a pickled module, which is code) without the network they belong to",
+        where=path.name,
+        hint=f'run: model.load_state_dict(torch.load("{path.name}", weights_only=True)); then '
+        "smidgen.load(model.eval(), example=(x,))",
+    )

@@ -1,0 +1,29 @@
+"""The rules for PyTorch's operators, by family; importing this package registers them."""
+
+from smidgen.frontends.torch_export.rules import (
+    activation,
+    arithmetic,
+    attention,
+    convolution,
+    indexing,
+    movement,
+    normalization,
+    pooling,
+    recurrent,
+    reduction,
+)
+from smidgen.frontends.torch_export.site import RULES
+
+__all__ = [
+    "RULES",
+    "activation",
+    "arithmetic",
+    "attention",
+    "convolution",
+    "indexing",
+    "movement",
+    "normalization",
+    "pooling",
+    "recurrent",
+    "reduction",
+]
