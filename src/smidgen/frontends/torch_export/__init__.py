@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import tempfile
 import warnings
-from collections.abc import Mapping
+import zipfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -20,15 +21,30 @@ from smidgen.frontends import torch_reader
 from smidgen.frontends._sandbox import run_reader
 from smidgen.ir import Graph
 
-__all__ = ["from_torch_module", "is_torch_module", "load_pt2", "refuse_weights"]
+__all__ = ["from_torch_module", "is_torch_file", "is_torch_module", "load_torch"]
 
 SECONDS = 8.0  # for a file of a few megabytes; larger ones get more
 MEMORY = 768 << 20
+_OLD_PROGRAM = "/serialized_exported_program.json"  # before PyTorch 2.8
+# A program, weights or pickles, TorchScript.
+_MEMBERS = ("/archive_format", _OLD_PROGRAM[1:], "/data.pkl", "/constants.pkl")
 EXAMPLE = "smidgen.load(model, example=(x,)) with x of the shape that the device takes, batch 1"
 
 
-def load_pt2(path: str | Path) -> Graph:
-    """Load a `.pt2` file of `torch.export.save`.
+def is_torch_file(path: Path, head: bytes) -> bool:
+    """Whether a file is PyTorch's: a zip by what it holds, a pickle by its first bytes or ending.
+
+    Args:
+        path: the file.
+        head: its first bytes, 8 of them.
+    """
+    if head[:4] == b"PK\x03\x04":
+        return any(n.endswith(_MEMBERS) or n in _MEMBERS for n in _members(path))
+    return head[:1] == b"\x80" or path.suffix.lower() in (".pt2", ".pt", ".pth")
+
+
+def load_torch(path: str | Path) -> Graph:
+    """Load a `.pt2` file of `torch.export.save`; other files of PyTorch are refused.
 
     Nothing in the file is executed or unpickled, and PyTorch need not be installed. The file is
     read by a process of its own with limits on time and memory.
@@ -42,9 +58,15 @@ def load_pt2(path: str | Path) -> Graph:
     Raises:
         ModelFileError: if the file is damaged or contradicts itself.
         UnsupportedModelError: if it is sound but uses something that Smidgen does not have,
-            naming the operator, the module and the line of code.
+            naming the operator, the module and the line of code; or if it holds weights alone, or
+            TorchScript.
     """
     path = Path(path)
+    names = _members(path)
+    if not any(
+        name.endswith(("/archive_format", _OLD_PROGRAM)) for name in ("/" + n for n in names)
+    ):
+        raise _refuse_other(path, names)
     size = path.stat().st_size
     output = run_reader(
         "smidgen.frontends.torch_reader",
@@ -65,7 +87,7 @@ def is_torch_module(source: object) -> bool:
     )
 
 
-def from_torch_module(module: Any, example: tuple[Any, ...] | None) -> Graph:
+def from_torch_module(module: Any, example: Sequence[Any] | None) -> Graph:
     """Convert a live module, or an exported program.
 
     Args:
@@ -96,7 +118,7 @@ def from_torch_module(module: Any, example: tuple[Any, ...] | None) -> Graph:
     return _graph(header, arrays, name, name)
 
 
-def _export(module: Any, example: tuple[Any, ...] | None) -> Any:
+def _export(module: Any, example: Sequence[Any] | None) -> Any:
     """The exported program of a module in evaluation mode."""
     import torch
 
@@ -169,11 +191,36 @@ def _received(output: IO[bytes]) -> tuple[dict[str, Any], dict[str, np.ndarray[A
     return header, arrays
 
 
-def refuse_weights(path: Path) -> UnsupportedModelError:
-    """The refusal of a file of weights, which is not a model."""
-    return UnsupportedModelError(
-        "it holds weights (or a pickled module, which is code) without the network they belong to",
+def _members(path: Path) -> list[str]:
+    """Names of what a zip file holds; none if it is no zip file or a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile, NotImplementedError):
+        return []
+
+
+def _refuse_other(path: Path, names: list[str]) -> SmidgenError:
+    """The refusal of a file that holds no exported program."""
+    if any(name.endswith("/constants.pkl") for name in names):
+        return UnsupportedModelError(
+            "it is TorchScript, which PyTorch has given up",
+            where=path.name,
+            hint=f"build the nn.Module that it was made of, then call {EXAMPLE}",
+        )
+    with path.open("rb") as file:
+        pickled = file.read(1) == b"\x80"
+    if pickled or any(name.endswith("/data.pkl") for name in names):
+        return UnsupportedModelError(
+            "it holds weights (or a pickled module, which is code) without the network that they "
+            "belong to",
+            where=path.name,
+            hint="build the network, then run "
+            f'model.load_state_dict(torch.load("{path.name}", weights_only=True)) and '
+            "smidgen.load(model.eval(), example=(x,))",
+        )
+    return ModelFileError(
+        "it is no .pt2 file, or a damaged one",
         where=path.name,
-        hint=f'run: model.load_state_dict(torch.load("{path.name}", weights_only=True)); then '
-        "smidgen.load(model.eval(), example=(x,))",
+        hint='save the model with torch.export.save(program, "model.pt2")',
     )
