@@ -8,13 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
+from smidgen.frontends.torch_export import (
+    from_torch_module,
+    is_torch_file,
+    is_torch_module,
+    load_torch,
+)
 from smidgen.ir import Graph
 
-_SUPPORTED = "give a .tflite, .keras, .h5 or .onnx file, or a live keras.Model or onnx.ModelProto"
+_SUPPORTED = (
+    "give a .tflite, .keras, .h5, .onnx or .pt2 file, or a live keras.Model, onnx.ModelProto or "
+    "torch.nn.Module"
+)
 _SUFFIXES_LATER = {
-    ".pt2": "PyTorch",
-    ".pt": "PyTorch",
-    ".pth": "PyTorch",
     ".pb": "TensorFlow SavedModel",
 }
 
@@ -22,6 +28,7 @@ _SUFFIXES_LATER = {
 def load(
     source: str | os.PathLike[str] | Any,
     *,
+    example: Sequence[Any] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     fixed: Mapping[str, Any] | None = None,
     signature: str | None = None,
@@ -29,9 +36,11 @@ def load(
     """Read a trained model.
 
     Args:
-        source: path of a `.tflite`, `.keras`, `.h5` or `.onnx` file (told apart by their first
-            bytes where these tell), or a live `keras.Model` or `onnx.ModelProto`, or a Graph
-            (returned as it is).
+        source: path of a `.tflite`, `.keras`, `.h5`, `.onnx` or `.pt2` file (told apart by their
+            content where it tells), or a live `keras.Model`, `onnx.ModelProto`,
+            `torch.nn.Module` or `torch.export.ExportedProgram`, or a Graph (returned as it is).
+        example: a live `torch.nn.Module` only: what its `forward` is called with, tensors of the
+            shape that the device takes, batch 1.
         shapes: ONNX only: full shapes of inputs that have open dimensions besides the batch.
         fixed: ONNX only: values of inputs that are always the same; they are no inputs any more.
         signature: `.tflite` only: which of the file's functions, by its key (see `signatures`);
@@ -43,7 +52,8 @@ def load(
     Raises:
         ModelFileError: if the file is missing, damaged or of no known format.
         UnsupportedModelError: if it holds something that Smidgen cannot express, by name.
-        DataError: if `shapes`, `fixed` or `signature` are given for what has no such thing.
+        DataError: if `example`, `shapes`, `fixed` or `signature` are given for what has no such
+            thing.
 
     Example:
         >>> model = load("model.keras")
@@ -53,6 +63,12 @@ def load(
     if signature is not None and not _is_tflite(source):
         raise DataError(
             "only .tflite files have signatures", where=repr(signature), hint="leave it out"
+        )
+    if is_torch_module(source):
+        return from_torch_module(source, example)
+    if example is not None:
+        raise DataError(
+            "an example is for a live torch.nn.Module", hint="leave it out: files say their shapes"
         )
     if _is_onnx(source):
         from smidgen.frontends.onnx import from_onnx_model, load_onnx
@@ -89,16 +105,10 @@ def load(
         from smidgen.frontends.tflite import read
 
         return read(path, signature=signature)
-    if (
-        head == b"\x89HDF\r\n\x1a\n"
-        or head[:4] == b"PK\x03\x04"
-        or path.suffix
-        in (
-            ".h5",
-            ".hdf5",
-            ".keras",
-        )
-    ):
+    if is_torch_file(path, head):
+        return load_torch(path)
+    zipped, suffixes = head[:4] == b"PK\x03\x04", (".h5", ".hdf5", ".keras")
+    if zipped or head == b"\x89HDF\r\n\x1a\n" or path.suffix in suffixes:
         from smidgen.frontends.keras import load_keras
 
         return load_keras(path)

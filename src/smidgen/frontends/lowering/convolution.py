@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
-from smidgen.frontends.lowering.elementwise import add as add_tensors
 from smidgen.frontends.lowering.movement import pad_axes
 from smidgen.frontends.lowering.site import (
     Array,
@@ -15,6 +14,7 @@ from smidgen.frontends.lowering.site import (
     pair,
     pair_of_pairs,
 )
+from smidgen.ops._window import Window
 
 
 def conv(
@@ -117,32 +117,50 @@ def conv_transpose(
         raise UnsupportedModelError(
             f"weights of shape {weight.shape} in {groups} groups on {channels} channels"
         )
+<<<<<<< HEAD
     outputs = kernel.shape[1]
     whole = [(s - 1) * d + k for s, d, k in zip(size, stride, kernel.shape[2:], strict=True)]
     ohwi = kernel.transpose(1, 2, 3, 0)
     # What is added at the end holds the bias alone: then the bias comes last.
     beyond = [max(0, e - after) for e, (_, after) in zip(extra, crop, strict=True)]
+=======
+    spatial = kernel.shape[2:]
+    whole = [(s - 1) * d + k for s, d, k in zip(size, stride, spatial, strict=True)]
+    begins = [before for before, _ in crop]
+    outs = [w - sum(c) + e for w, c, e in zip(whole, crop, extra, strict=True)]
+    same = Window((spatial[0], spatial[1]), stride, (1, 1), "SAME")
+    image_of_same = (n, *outs, kernel.shape[1])
+    if same.positions(image_of_same) == tuple(size) and same.pad(image_of_same) == tuple(begins):
+        padding, made = "SAME", outs
+    else:
+        padding, made = (
+            "VALID",
+            [max(w, b + o) for w, b, o in zip(whole, begins, outs, strict=True)],
+        )
+    if any(m >= w + d for m, w, d in zip(made, whole, stride, strict=True)):
+        raise UnsupportedModelError(
+            f"its output_padding {extra} reaches beyond a stride of {stride}",
+            hint="use an output_padding below the stride",
+        )
+>>>>>>> 582c583 (Read .pt2 files without PyTorch and refuse its other files)
     y = at.add(
         "TRANSPOSE_CONV",
-        [image, ohwi, None if any(beyond) else bias],
-        output_shape=(n, *whole, outputs),
+        [image, np.ascontiguousarray(kernel.transpose(1, 2, 3, 0)), bias],
+        output_height=made[0],
+        output_width=made[1],
         stride_h=stride[0],
         stride_w=stride[1],
-        padding="VALID",
+        padding=padding,
     )
-    y = pad_axes(at, y, ((0, 0), (0, beyond[0]), (0, beyond[1]), (0, 0)))
-    ends = [w - after + e for w, (_, after), e in zip(whole, crop, extra, strict=True)]
-    begins = [before for before, _ in crop]
-    if begins != [0, 0] or ends != list(at.shape(y)[1:3]):
+    if padding == "VALID" and (any(begins) or made != outs):
+        ends = [b + o for b, o in zip(begins, outs, strict=True)]
         y = at.add(
             "STRIDED_SLICE",
             [y],
             begin=(0, *begins, 0),
-            end=(n, *ends, outputs),
+            end=(n, *ends, kernel.shape[1]),
             strides=(1, 1, 1, 1),
         )
-    if any(beyond) and bias is not None:
-        y = add_tensors(at, y, bias)
     return at.unimage(y, rank)
 
 

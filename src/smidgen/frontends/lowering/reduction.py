@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smidgen.frontends.lowering.movement import move_axis_last, reshape
+from smidgen.frontends.lowering.movement import reshape
 from smidgen.frontends.lowering.site import Lowering, Operand
 
 
@@ -21,6 +21,5 @@ def arg(at: Lowering, op: str, x: Operand, axis: int, keep_dims: bool = False) -
     """ARG_MAX or ARG_MIN: the int32 position along an axis, the first of equal ones."""
     place = at.axis(x, axis)
     shape = at.shape(x)
-    moved, _ = move_axis_last(at, x, place)
-    y = at.add(op, [moved], axis=len(shape) - 1, output_type="INT32")
+    y = at.add(op, [x], axis=place)
     return reshape(at, y, (*shape[:place], 1, *shape[place + 1 :])) if keep_dims else y

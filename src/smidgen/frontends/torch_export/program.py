@@ -109,7 +109,8 @@ class Program:
     Args:
         inputs, outputs, calls: in order; an output may be a `Ref`, a number or None.
         tensors: what is known of every tensor.
-        mutated: buffers, parameters and inputs that the program changes.
+        mutated: buffers and parameters that the program changes. (What it does to its inputs is
+            of no consequence.)
     """
 
     inputs: list[Input]
@@ -136,12 +137,13 @@ def parse(text: str) -> Program:
                 hint="export it again with a PyTorch from 2.8 on",
             )
         module = document["graph_module"]
-        program = _graph(
-            module["graph"], [_input(spec) for spec in module["signature"]["input_specs"]]
-        )
-        for spec in module["signature"]["output_specs"]:
+        signature = module["signature"]
+        program = _graph(module["graph"], [_input(spec) for spec in signature["input_specs"]])
+        outputs = zip(program.outputs, signature["output_specs"], strict=True)
+        program.outputs = [output for output, spec in outputs if "user_output" in spec]
+        for spec in signature["output_specs"]:
             ((kind, content),) = spec.items()
-            if "mutation" in kind:
+            if kind in ("buffer_mutation", "parameter_mutation"):
                 name = next(str(v) for k, v in content.items() if k.endswith("_name"))
                 program.mutated.append(name)
         return program
@@ -227,6 +229,10 @@ def _argument(arg: dict[str, Any]) -> Any:
             return _argument(content)
         case "as_optional_tensors":
             return [_argument(tensor) for tensor in content]
+        case "as_float":
+            return float(content)  # infinities are strings
+        case "as_floats":
+            return [float(each) for each in content]
         case "as_scalar_type":
             return SCALAR_TYPES.get(content, str(content))
         case "as_sym_int" | "as_sym_float" | "as_sym_bool":
