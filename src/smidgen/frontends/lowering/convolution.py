@@ -117,13 +117,6 @@ def conv_transpose(
         raise UnsupportedModelError(
             f"weights of shape {weight.shape} in {groups} groups on {channels} channels"
         )
-<<<<<<< HEAD
-    outputs = kernel.shape[1]
-    whole = [(s - 1) * d + k for s, d, k in zip(size, stride, kernel.shape[2:], strict=True)]
-    ohwi = kernel.transpose(1, 2, 3, 0)
-    # What is added at the end holds the bias alone: then the bias comes last.
-    beyond = [max(0, e - after) for e, (_, after) in zip(extra, crop, strict=True)]
-=======
     spatial = kernel.shape[2:]
     whole = [(s - 1) * d + k for s, d, k in zip(size, stride, spatial, strict=True)]
     begins = [before for before, _ in crop]
@@ -133,19 +126,16 @@ def conv_transpose(
     if same.positions(image_of_same) == tuple(size) and same.pad(image_of_same) == tuple(begins):
         padding, made = "SAME", outs
     else:
-        padding, made = (
-            "VALID",
-            [max(w, b + o) for w, b, o in zip(whole, begins, outs, strict=True)],
-        )
+        padding = "VALID"
+        made = [max(w, b + o) for w, b, o in zip(whole, begins, outs, strict=True)]
     if any(m >= w + d for m, w, d in zip(made, whole, stride, strict=True)):
         raise UnsupportedModelError(
             f"its output_padding {extra} reaches beyond a stride of {stride}",
             hint="use an output_padding below the stride",
         )
->>>>>>> 582c583 (Read .pt2 files without PyTorch and refuse its other files)
     y = at.add(
         "TRANSPOSE_CONV",
-        [image, np.ascontiguousarray(kernel.transpose(1, 2, 3, 0)), bias],
+        [image, kernel.transpose(1, 2, 3, 0), bias],
         output_height=made[0],
         output_width=made[1],
         stride_h=stride[0],

@@ -170,9 +170,10 @@ def _graph(
 ) -> Graph:
     from smidgen.frontends.torch_export.convert import to_graph
     from smidgen.frontends.torch_export.program import parse
+    from smidgen.transforms.rewrites.channels_last import to_channels_last
 
     try:
-        return to_graph(parse(header["program"]), arrays, name)
+        return to_channels_last(to_graph(parse(header["program"]), arrays, name))
     except SmidgenError as error:
         error.where = f"{where}: {error.where}" if error.where else where
         raise
