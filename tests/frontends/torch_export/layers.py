@@ -370,6 +370,7 @@ RECURRENT = [
         lambda: First(nn.LSTM(12, 5, 2, batch_first=True, bidirectional=True)),
         (TOKENS,),
     ),
+    Case("LSTM projected", lambda: First(nn.LSTM(12, 5, batch_first=True, proj_size=3)), (TOKENS,)),
     Case("LSTM time first", lambda: TimeFirst(nn.LSTM(12, 5, bias=False)), (TOKENS,)),
     Case("GRU", lambda: nn.GRU(12, 5, 2, batch_first=True, bidirectional=True), (TOKENS,)),
     Case("GRU no bias", lambda: First(nn.GRU(12, 5, batch_first=True, bias=False)), (TOKENS,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -54,7 +55,8 @@ def run(graph: Graph, inputs: Sequence[torch.Tensor]) -> list[np.ndarray[Any, An
 
 def compare(graph: Graph, module: torch.nn.Module, inputs: Sequence[torch.Tensor]) -> None:
     """The graph's outputs are those of the module, within the tolerance."""
-    with torch.no_grad():
+    with torch.no_grad(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch's, about its own kernels
         wanted = flat(module(*inputs))
     got = run(graph, inputs)
     assert len(got) == len(wanted)
