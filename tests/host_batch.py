@@ -41,6 +41,13 @@ def with_own_names(source: Source) -> str:
     )
 
 
+def _guarded(size: int) -> tuple[tuple[Array, Array], Array]:
+    """What lies before and behind an aligned block, and the block."""
+    memory = np.full(size + 2 * GUARD + 16, UNTOUCHED, np.uint8)
+    first = -(memory.ctypes.data + GUARD) % 16 + GUARD
+    return (memory[:first], memory[first + size :]), memory[first : first + size]
+
+
 class HostBatch:
     """Graphs as compiled C on this machine.
 
@@ -79,32 +86,40 @@ class HostBatch:
         write_sources(source, folder)
         return with_own_names(source)
 
-    def run(self, index: int, inputs: Array | Sequence[Array]) -> list[Array]:
+    def run(
+        self, index: int, inputs: Array | Sequence[Array], *, stream: bool = False
+    ) -> list[Array]:
         """Run n samples through the graph number `index`, in an arena full of garbage at first.
 
         Args:
             index: which graph.
             inputs: one array (n, ...) or one for each graph input.
+            stream: whether they are consecutive steps.
 
         Returns:
             One array (n, ...) for each output.
         """
         graph, arena = self.graphs[index], self.arenas[index]
         invoke = getattr(self._library, f"{graph.name}_invoke")
-        memory = np.full(arena.bytes + 2 * GUARD + 16, UNTOUCHED, np.uint8)
-        first = -(memory.ctypes.data + GUARD) % 16 + GUARD
-        block = memory[first : first + arena.bytes]
+        guarded, block = _guarded(arena.bytes)
+        guarded_states, states = _guarded(arena.states.bytes)
+        given = [ctypes.c_void_p(block.ctypes.data)]
+        if graph.states:
+            given.append(ctypes.c_void_p(states.ctypes.data))
         columns: list[list[Array]] = [[] for _ in graph.outputs]
         arrays = check_inputs(graph, inputs)
         for row in range(len(arrays[0])):
             for name, array in zip(graph.inputs, arrays, strict=True):
                 raw = np.frombuffer(array[row].tobytes(), np.uint8)
                 block[arena.offset(name) : arena.offset(name) + raw.size] = raw
-            assert invoke(ctypes.c_void_p(block.ctypes.data)) == 0
+            if graph.states and not (stream and row):
+                states[:] = UNTOUCHED
+                getattr(self._library, f"{graph.name}_reset")(given[1])
+            assert invoke(*given) == 0
             for name, column in zip(graph.outputs, columns, strict=True):
                 type = graph.type(name)
                 raw = block[arena.offset(name) : arena.offset(name) + type.bytes].copy()
                 column.append(raw.view(numpy_dtype(type.dtype)).reshape(type.shape))
-        outside = np.concatenate([memory[:first], memory[first + arena.bytes :]])
-        assert (outside == UNTOUCHED).all(), f"{graph.name} writes outside its arena"
+        for outside in (*guarded, *guarded_states):
+            assert (outside == UNTOUCHED).all(), f"{graph.name} writes outside its memory"
         return [np.concatenate(column) for column in columns]

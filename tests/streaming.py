@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from smidgen.ir import Graph, GraphBuilder, TensorType
-from smidgen.ops import get_op
+from smidgen.ir import Graph, GraphBuilder, GraphEditor, State, TensorType, Value, numpy_dtype
+from smidgen.ops import _draw, get_op
 
 Array = np.ndarray[Any, Any]
 
@@ -48,3 +49,39 @@ def ring_by_hand(graph: Graph, x: Array) -> Array:
     windows = np.stack([padded[i : i + FRAMES].reshape(-1) for i in range(len(x))])
     result: Array = windows @ w.T + bias
     return result
+
+
+def remembering(graph: Graph, seed: int, count: int = 3) -> Graph:
+    """A graph in which some operands are what they, or other values, were a step before.
+
+    Args:
+        graph: any graph.
+        seed: of the choice of operands.
+        count: how many.
+    """
+    rng = np.random.default_rng(seed)
+    values, nodes, states = dict(graph.values), list(graph.nodes), []
+    uses = [
+        (i, k)
+        for i, node in enumerate(nodes)
+        for k, name in enumerate(node.inputs)
+        if name is not None and not values[name].is_constant
+    ]
+    made = [name for node in nodes for name in node.outputs]
+    for number, place in enumerate(rng.permutation(len(uses))[:count]):
+        i, k = uses[place]
+        name = nodes[i].inputs[k]
+        assert name is not None
+        past = f"past_{number}"
+        type = values[name].type
+        values[past] = Value(past, type)
+        initial = (
+            _draw.values(rng, type) if number else np.zeros(type.shape, numpy_dtype(type.dtype))
+        )
+        alike = [n for n in made if n != name and values[n].type == type]
+        output = alike[rng.integers(len(alike))] if alike and number % 2 == 0 else name
+        states.append(State(past, past, output, initial))
+        inputs = (*nodes[i].inputs[:k], past, *nodes[i].inputs[k + 1 :])
+        nodes[i] = replace(nodes[i], inputs=inputs)
+    changed = replace(graph, values=values, nodes=tuple(nodes), states=tuple(states))
+    return GraphEditor(changed).finish()

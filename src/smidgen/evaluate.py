@@ -47,17 +47,19 @@ def run(graph: Graph, inputs: Array | Sequence[Array], *, stream: bool = False) 
         ((8, 10), 'int8')
     """
     arrays = check_inputs(graph, inputs)
-    if stream and graph.states:
-        return Session(graph).run(arrays)
     count = len(arrays[0]) if arrays else 1
-    if graph.is_quantized and count >= _WORTH_COMPILING and not graph.states:
+    if graph.is_quantized and count >= _WORTH_COMPILING:
         from smidgen.backends.c.host import FAST, QUICK, HostModel
 
         work = describe(graph).macs * count
         try:
-            return HostModel(graph, flags=FAST if work > _MUCH else QUICK).run(arrays)
+            return HostModel(graph, flags=FAST if work > _MUCH else QUICK).run(
+                arrays, stream=stream
+            )
         except (ToolMissingError, UnsupportedModelError):
             pass  # no compiler, or an operator without a C kernel: the interpreter always works
+    if stream and graph.states:
+        return Session(graph).run(arrays)
     parts = [interpret(graph, [a[rows] for a in arrays]) for rows in batches(graph, count)]
     return [np.concatenate(column) for column in zip(*parts, strict=True)]
 

@@ -43,6 +43,7 @@ def verify(
     board: str | Board | None = None,
     firmware: Firmware | None = None,
     tflite: bytes | None = None,
+    stream: bool | None = None,
     emulator_samples: int = EMULATOR_SAMPLES,
 ) -> Verification:
     """Run one model on many runtimes and compare every one with the integer reference.
@@ -58,6 +59,9 @@ def verify(
         board: What to compile for when the emulator runs.
         firmware: The model compiled already; `board` is not needed then.
         tflite: The model written already: the very file that foreign runtimes run.
+        stream: Whether the samples are consecutive steps, over which each runtime carries what the
+            model remembers; by default if it remembers anything. Otherwise all reset it before
+            every sample.
         emulator_samples: The most samples that an emulator runs.
 
     Returns:
@@ -84,7 +88,8 @@ def verify(
     graph, file = _graph(model)
     file = tflite or file
     arrays = [np.ascontiguousarray(a) for a in check_inputs(graph, inputs)]
-    reference = _Reference(graph, arrays)
+    stream = bool(graph.states) if stream is None else stream
+    reference = _Reference(graph, arrays, stream)
 
     @cache
     def written() -> bytes:
@@ -99,7 +104,7 @@ def verify(
 
         return firmware or compile_firmware(graph, board or DEFAULT_BOARD)
 
-    subject = Subject(graph, written, compiled)
+    subject = Subject(graph, written, compiled, stream)
     with open_engines(subject, names, emulator_samples) as engines:
         rows = [reference.compare(engine, name) for name, engine in engines.items()]
     return Verification(graph.name, reference.samples, (reference.row(), *rows))
@@ -117,14 +122,15 @@ def _graph(model: Graph | bytes | str | os.PathLike[str]) -> tuple[Graph, bytes 
 class _Reference:
     """What the reference interpreter computes, and how others compare with it."""
 
-    def __init__(self, graph: Graph, inputs: list[Array]) -> None:
+    def __init__(self, graph: Graph, inputs: list[Array], stream: bool) -> None:
         from smidgen.interpreter import interpret
 
         self.graph = graph
         self.inputs = inputs
+        self.stream = stream and bool(graph.states)
         self.samples = len(inputs[0]) if inputs else 1
         start = time.perf_counter()
-        self.outputs = interpret(graph, inputs)
+        self.outputs = interpret(graph, inputs, stream=stream)
         self.seconds = time.perf_counter() - start
         self._tensors: dict[int, dict[str, Array]] = {}
 
@@ -134,13 +140,15 @@ class _Reference:
 
         if sample not in self._tensors:
             seen: dict[str, Array] = {}
-            interpret(self.graph, self.sample(sample), observe=seen.__setitem__)
-            self._tensors[sample] = seen
+            given = self.up_to(sample)
+            interpret(self.graph, given, observe=seen.__setitem__, stream=self.stream)
+            count = len(given[0]) if given else 1
+            self._tensors[sample] = {n: t[-(len(t) // count) :] for n, t in seen.items()}
         return self._tensors[sample]
 
-    def sample(self, number: int) -> list[Array]:
-        """Return the inputs of one sample."""
-        return [a[number : number + 1] for a in self.inputs]
+    def up_to(self, number: int) -> list[Array]:
+        """Return the inputs of one sample, or of all steps up to it."""
+        return [a[0 if self.stream else number : number + 1] for a in self.inputs]
 
     def row(self) -> Row:
         """Return the reference's own row."""
@@ -164,7 +172,7 @@ class _Reference:
             outputs = engine.run([a[:count] for a in self.inputs])
             seconds = time.perf_counter() - start
             differences, chosen = self._outputs(outputs, count)
-            tensors = engine.trace(self.sample(chosen))
+            tensors = engine.trace(self.up_to(chosen))
         except (ToolMissingError, UnsupportedModelError, ForeignRuntimeError) as error:
             return Row(engine.title, "not run", must_agree, reason=str(error))
         except SmidgenError as error:

@@ -31,11 +31,13 @@ class Subject:
         graph: The graph.
         tflite: The same graph as a `.tflite` file; called when a foreign runtime wants it.
         firmware: The same graph compiled for a board; called when the emulator wants it.
+        stream: Whether samples are consecutive steps, over which the graph's states are carried.
     """
 
     graph: Graph
     tflite: Callable[[], bytes]
     firmware: Callable[[], Firmware]
+    stream: bool = False
 
 
 class HostEngine:
@@ -47,18 +49,21 @@ class HostEngine:
 
     def __init__(self, subject: Subject) -> None:
         self._graph = subject.graph
+        self._stream = subject.stream
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run all samples, several threads side by side."""
         from smidgen.backends.c.host import QUICK, HostModel
 
-        return HostModel(self._graph, flags=QUICK).run(list(inputs))
+        return HostModel(self._graph, flags=QUICK).run(list(inputs), stream=self._stream)
 
-    def trace(self, sample: Sequence[Array]) -> dict[str, Array]:
-        """Return every tensor that a kernel computes, by name."""
+    def trace(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        """Return every tensor that a kernel computes for the last sample, by name."""
         from smidgen.backends.c.host import QUICK, HostModel
 
-        return HostModel(self._graph, flags=QUICK, trace=True).run_traced(list(sample))
+        return HostModel(self._graph, flags=QUICK, trace=True).run_traced(
+            list(inputs), stream=self._stream
+        )
 
     @property
     def version(self) -> str:
@@ -88,15 +93,16 @@ class EmulatedEngine:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run the samples one after the other."""
-        run = self._firmware.run(list(inputs), on=self._on)
+        run = self._firmware.run(list(inputs), on=self._on, stream=self._subject.stream)
         self.version = run.on
         return run.outputs
 
-    def trace(self, sample: Sequence[Array]) -> dict[str, Array]:
-        """Return every tensor that a kernel computes, as the chip's memory held it."""
+    def trace(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        """Return every tensor that a kernel computes for the last sample, as the chip held it."""
         if self._on != "emulator":
             return {}
-        return {step.value: step.tensor for step in self._firmware.profile(list(sample))}
+        steps = self._firmware.profile(list(inputs), stream=self._subject.stream)
+        return {step.value: step.tensor for step in steps}
 
 
 class ForeignEngine:
@@ -114,14 +120,15 @@ class ForeignEngine:
 
     def run(self, inputs: Sequence[Array]) -> list[Array]:
         """Run all samples, one after the other."""
-        result = self._pool.run(self._name, self._subject.tflite(), inputs)
+        model, stream = self._subject.tflite(), self._subject.stream
+        result = self._pool.run(self._name, model, inputs, stream=stream)
         self.version = result.version
         return result.outputs
 
-    def trace(self, sample: Sequence[Array]) -> dict[str, Array]:
-        """Return what every operator of the file computes, by the names in the graph."""
-        model = self._subject.tflite()
-        result = self._pool.run(self._name, model, sample, intermediates=True)
+    def trace(self, inputs: Sequence[Array]) -> dict[str, Array]:
+        """Return what every operator of the file computes last, by the names in the graph."""
+        model, stream = self._subject.tflite(), self._subject.stream
+        result = self._pool.run(self._name, model, inputs, intermediates=True, stream=stream)
         assert result.tensors is not None
         # One operator of the file is one node of the graph, in the same order.
         names = [
@@ -131,7 +138,9 @@ class ForeignEngine:
             if i not in node.op.states.values()  # type: ignore[attr-defined]
         ]
         numbers = computed_tensors(model)
-        return {n: result.tensors[i] for n, i in zip(names, numbers, strict=True)}
+        count = len(inputs[0]) if inputs else 1
+        last = {i: t[-(len(t) // count) :] for i, t in result.tensors.items()}
+        return {n: last[i] for n, i in zip(names, numbers, strict=True)}
 
 
 Engine = HostEngine | EmulatedEngine | ForeignEngine

@@ -39,7 +39,7 @@ def c_type(dtype: str) -> str:
 
 
 @dataclass
-class _Constants:
+class Constants:
     """Constant tables, each distinct one stored once."""
 
     lines: list[str] = field(default_factory=list)
@@ -98,7 +98,7 @@ def comment(text: str) -> str:
     return re.sub(r"[^ -~]", "?", text).replace("*/", "* /").replace("/*", "/ *")
 
 
-def _field(value: Param, hint: str, constants: _Constants) -> str:
+def _field(value: Param, hint: str, constants: Constants) -> str:
     if value is None:
         return "NULL"
     if isinstance(value, np.ndarray):
@@ -110,13 +110,18 @@ def _field(value: Param, hint: str, constants: _Constants) -> str:
 
 @dataclass(frozen=True)
 class _At:
-    """An address in the arena, which may move on in a loop."""
+    """An address in the arena (or the states' block), which may move on in a loop."""
 
     offset: int
     stride: int = 0
+    base: str = "a"
 
     def __str__(self) -> str:
-        return f"a + {self.offset}" + (f" + i * {self.stride}" if self.stride else "")
+        return f"{self.base} + {self.offset}" + (f" + i * {self.stride}" if self.stride else "")
+
+    def moved(self, by: int, stride: int = 0) -> _At:
+        """An address so many bytes further on."""
+        return _At(self.offset + by, stride, self.base)
 
 
 class CallWriter:
@@ -128,29 +133,69 @@ class CallWriter:
         lines: the calls.
     """
 
-    def __init__(self, graph: Graph, arena: Arena) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        arena: Arena,
+        constants: Constants | None = None,
+        *,
+        prefix: str = "",
+        first: int = 0,
+    ) -> None:
+        """Write the calls of a graph.
+
+        Args:
+            graph: the graph.
+            arena: its planned arena.
+            constants: tables to share with other functions.
+            prefix: of the names of parameter structs.
+            first: number of the first step.
+        """
         self.graph = graph
         self.arena = arena
-        self.constants = _Constants()
+        self.prefix = prefix
+        self.constants = Constants() if constants is None else constants
         self.params: list[str] = []
         self.lines: list[str] = []
-        number = 0
+        number = first
         for i, call in enumerate(arena.calls):
             if isinstance(call, Stream):
                 self._stream(i, number, call)
             else:
                 self._step(i, number, call)
             number += len(call.steps)
+        self._copies()
+
+    def _copies(self) -> None:
+        """What is done when all is computed: outputs out of the states, then the new states."""
+        states, graph = self.arena.states, self.graph
+        for name in states.outputs:
+            to, size = _At(self.arena.offset(name)), graph.type(name).bytes
+            self.lines.append(f"  memcpy({to}, {self._place(name)}, {size});\n")
+        for state in states.copies:
+            to, size = _At(states.offsets[state.name], base="s"), graph.type(state.input).bytes
+            data = graph.data(state.output)
+            source = str(self._place(state.output)) if data is None else ""
+            if data is not None:
+                source = self.constants.table(data, "state")
+            self.lines.append(f"  memcpy({to}, {source}, {size});\n")
+
+    def _place(self, value: str) -> _At:
+        """Where a value lies."""
+        buffer = self.arena.buffer_of[value]
+        if buffer in self.arena.states.held:
+            return _At(self.arena.states.offset(buffer), base="s")
+        return _At(self.arena.plan.offsets[buffer])
 
     def _step(self, call: int, number: int, step: Step) -> None:
-        name = f"step_{number}"
+        name = f"{self.prefix}step_{number}"
         self._define(number, step, name, self._fields(number, step.kernel.params(step.site)))
         operands = {
-            i: _At(self.arena.offset(n))
+            i: self._place(n)
             for i, n in enumerate(step.node.inputs)
             if n is not None and n in self.arena.buffer_of
         }
-        outputs = [_At(self.arena.offset(n)) for n in step.outputs]
+        outputs = [self._place(n) for n in step.outputs]
         scratch = self.arena.scratch_offset(call) if step.scratch_bytes else None
         size = self.graph.type(step.outputs[0]).bytes
         self.lines += self._call(number, step, name, operands, outputs, scratch, size)
@@ -177,7 +222,7 @@ class CallWriter:
         for i, step in enumerate(stream.steps):
             written: dict[str, str] = {}
             for shape in dict.fromkeys(band.shape for band in stream.bands if band.step == i):
-                name = f"step_{number + i}_{len(written)}"
+                name = f"{self.prefix}step_{number + i}_{len(written)}"
                 text = self._fields(number + i, stream.params(i, shape))
                 if text not in written:
                     written[text] = name
@@ -197,22 +242,22 @@ class CallWriter:
         step = stream.steps[band.step]
         scratch = self.arena.scratch_offset(call) if stream.scratch_bytes else 0
 
-        def start(value: str | None) -> int:
+        def start(value: str | None) -> _At:
             assert value is not None
             if value in stream.windows:
-                return scratch + stream.windows[value]
-            return self.arena.offset(value)
+                return _At(scratch + stream.windows[value])
+            return self._place(value)
 
         output = step.outputs[0]
         lines = []
         if band.move is not None:
-            to, source = (start(output) + at for at in (band.move.to, band.move.source))
-            lines.append(f"  sm_move_rows(a + {to}, a + {source}, {band.move.bytes});\n")
+            to, source = (start(output).moved(at) for at in (band.move.to, band.move.source))
+            lines.append(f"  sm_move_rows({to}, {source}, {band.move.bytes});\n")
         operands = {
-            i: _At(start(step.node.inputs[i]) + offset, stride)
+            i: start(step.node.inputs[i]).moved(offset, stride)
             for (i, offset), stride in zip(band.operands, strides[:-1], strict=True)
         }
-        out = _At(start(output) + band.output, strides[-1])
+        out = start(output).moved(band.output, strides[-1])
         size = band.shape.rows_out * stream.row_bytes(band.step)
         own = scratch + stream.kernel_scratch if step.scratch_bytes else None
         name = names[band.step, band.shape]

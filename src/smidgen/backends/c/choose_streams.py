@@ -18,6 +18,7 @@ from dataclasses import dataclass
 
 from smidgen.backends.c.arena import Arena, plan_arena, without_aliases
 from smidgen.backends.c.select_kernels import Step
+from smidgen.backends.c.states import plan_states
 from smidgen.backends.c.stream import Call, Stream, by_rows, row_windows, stream
 from smidgen.ir import Graph
 from smidgen.ops import Op
@@ -166,8 +167,8 @@ class _Search:
     def __init__(self, graph: Graph, steps: Sequence[Step]) -> None:
         self.graph = graph
         self.steps = steps
-        _, self.buffer_of = without_aliases(graph, steps)
-        self.start = {self.buffer_of[name]: -1 for name in graph.inputs}
+        calls, self.buffer_of = without_aliases(graph, steps)
+        self.start = {self.buffer_of[name]: -1 for name in graph.sources}
         self.last: dict[str, int] = dict.fromkeys(self.start, 0)
         for i, step in enumerate(steps):
             for name in step.outputs:
@@ -175,8 +176,11 @@ class _Search:
             for name in (*step.inputs, *step.outputs):
                 if name in self.buffer_of:
                     self.last[self.buffer_of[name]] = i
-        self.last.update({self.buffer_of[name]: len(steps) for name in graph.outputs})
+        ends = (self.buffer_of[name] for name in graph.results if name in self.buffer_of)
+        self.last.update(dict.fromkeys(ends, len(steps)))
         self.size = {b: max(1, graph.type(b).bytes) for b in self.start}
+        held = plan_states(graph, calls, self.buffer_of).held
+        self.size.update(dict.fromkeys(held, 0))  # they take no room in the arena
         self.plain = [self._need(i, i + 1, step) for i, step in enumerate(steps)]
         self.can = [by_rows(step) is not None for step in steps]
         # Of each step that can run by rows: its operands' buffers, windows on them, and heights.

@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import dedent
 
-from smidgen.backends.c._write_calls import MOVE_ROWS, CallWriter, c_type, comment, float_literal
+from smidgen.backends.c._write_calls import MOVE_ROWS, CallWriter, Constants
+from smidgen.backends.c._write_header import c_identifier as c_identifier
+from smidgen.backends.c._write_header import function_prefix, write_header
+from smidgen.backends.c._write_reset import reset_function
 from smidgen.backends.c.arena import Arena
 from smidgen.backends.c.stream import Stream
-from smidgen.errors import UnsupportedModelError
-from smidgen.ir import Graph, TensorType
+from smidgen.ir import Graph
 
 KERNELS = Path(__file__).resolve().parents[2] / "kernels"
 
 _UNROLL = {"speed": 8, "balanced": 4, "flash": 2}
-
-
-def c_identifier(name: str) -> str:
-    """A lower-case C identifier from a model's name.
-
-    Example:
-        >>> c_identifier("kws-ref.Model 2")
-        'kws_ref_model_2'
-    """
-    text = re.sub(r"\W+", "_", name, flags=re.ASCII).strip("_").lower() or "model"
-    return text if text[0].isalpha() else f"model_{text}"
 
 
 @dataclass(frozen=True)
@@ -39,6 +31,9 @@ class Source:
         source: text of `<name>.c`.
         kernels: the headers of `kernels/` that the source needs, by file name.
         constant_bytes: bytes of the constant tables.
+        functions: what the names of each function begin with: `name` itself if there is one.
+        stateful: those of them that take the block of states.
+        state_bytes: size of that block.
     """
 
     name: str
@@ -46,6 +41,9 @@ class Source:
     source: str
     kernels: tuple[str, ...]
     constant_bytes: int
+    functions: tuple[str, ...]
+    stateful: tuple[str, ...]
+    state_bytes: int
 
 
 def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -> Source:
@@ -60,27 +58,67 @@ def emit(graph: Graph, arena: Arena, version: str, optimize: str = "balanced") -
     Returns:
         Header, source and the kernels they need.
     """
-    if graph.states:
-        raise UnsupportedModelError(
-            "models with states are not compiled yet", where=f"state {graph.states[0].name!r}"
-        )
-    name = c_identifier(graph.name)
-    writer = CallWriter(graph, arena)
-    headers = dict.fromkeys(step.kernel.source for step in arena.steps)
-    if any(isinstance(call, Stream) for call in arena.calls):
-        headers[MOVE_ROWS] = None
+    return emit_library(graph.name, [(graph, arena)], version, optimize)
+
+
+def emit_library(
+    name: str,
+    functions: Sequence[tuple[Graph, Arena]],
+    version: str,
+    optimize: str = "balanced",
+) -> Source:
+    """Generate the C of several functions of one model, which share constants, states and arena.
+
+    Args:
+        name: the model's.
+        functions: graphs and their planned arenas, their states laid out alike. Where there are
+            several, each graph has a signature, by which its function is called.
+        version: Smidgen's version, for the first line.
+        optimize: as in `emit`.
+
+    Returns:
+        Header, source and the kernels they need.
+    """
+    name = c_identifier(name)
+    constants = Constants()
+    headers: dict[str, None] = {}
+    params, bodies, number = [], [], 0
+    for graph, arena in functions:
+        own = "" if len(functions) == 1 else f"{c_identifier(graph.signature)}_"
+        writer = CallWriter(graph, arena, constants, prefix=own, first=number)
+        number += len(arena.steps)
+        headers.update(dict.fromkeys(step.kernel.source for step in arena.steps))
+        if any(isinstance(call, Stream) for call in arena.calls):
+            headers[MOVE_ROWS] = None
+        params += writer.params
+        body = _STATEFUL if graph.states else _STATELESS
+        lines = "".join(writer.lines) or "  (void)a;\n"
+        bodies.append(body.format(name=function_prefix(name, graph, functions), calls=lines))
+    graphs = [graph for graph, _ in functions]
+    if any(graph.states for graph in graphs):
+        bodies.insert(0, reset_function(name, graphs, functions[0][1].states.offsets, constants))
     sources = _closure(headers)
     text = _SOURCE.format(
         version=version,
         name=name,
         unroll=_UNROLL[optimize],
         includes="\n".join(f'#include "kernels/{s}"' for s in sources),
-        constants="\n".join(writer.constants.lines),
-        params="\n".join(writer.params),
-        calls="".join(writer.lines) or "  (void)a;\n",
+        constants="\n".join(constants.lines),
+        params="\n".join(params),
+        functions="\n".join(bodies),
     )
-    header = _header(graph, arena, name, version, writer.constants.bytes)
-    return Source(name, header, text, tuple(sources), writer.constants.bytes)
+    header = write_header(name, functions, version, constants.bytes)
+    prefixes = [function_prefix(name, graph, functions) for graph in graphs]
+    return Source(
+        name,
+        header,
+        text,
+        tuple(sources),
+        constants.bytes,
+        tuple(prefixes),
+        tuple(p for p, graph in zip(prefixes, graphs, strict=True) if graph.states),
+        max(arena.states.bytes for _, arena in functions),
+    )
 
 
 def _closure(sources: dict[str, None]) -> list[str]:
@@ -100,94 +138,6 @@ def _closure(sources: dict[str, None]) -> list[str]:
         visit(name)
     return order
 
-
-def _header(graph: Graph, arena: Arena, name: str, version: str, constant_bytes: int) -> str:
-    upper = name.upper()
-    parts = []
-    for direction, values in (("input", graph.inputs), ("output", graph.outputs)):
-        for i, value in enumerate(values):
-            suffix = "" if len(values) == 1 else str(i)
-            parts.append(_tensor(name, upper, f"{direction}{suffix}", value, graph, arena))
-    return _HEADER.format(
-        version=version,
-        name=name,
-        upper=upper,
-        arena=arena.bytes,
-        constants=constant_bytes,
-        tensors="\n".join(parts),
-    )
-
-
-def _tensor(name: str, upper: str, what: str, value: str, graph: Graph, arena: Arena) -> str:
-    type = graph.type(value)
-    constant = f"{upper}_{what.upper()}"
-    kind = c_type(type.dtype)
-    is_input = what.startswith("input")
-    void = "void *arena" if is_input else "const void *arena"
-    pointer = f"{kind} *" if is_input else f"const {kind} *"
-    base = "uint8_t *" if is_input else "const uint8_t *"
-    cast = "void *" if is_input else "const void *"
-    lines = [
-        f"/* {comment(what)} {comment(value)!r}: {_describe(type)} */",
-        f"#define {constant}_SIZE {type.size}",
-        f"#define {constant}_BYTES {type.bytes}",
-    ]
-    if type.quant is not None and type.quant.axis is None:
-        lines.append(f"#define {constant}_SCALE {float_literal(type.quant.scale)}")
-        lines.append(f"#define {constant}_ZERO_POINT ({type.quant.zero_point})")
-    lines += [
-        f"static inline {pointer}{name}_{what}({void}) {{",
-        f"  return ({pointer})({cast})(({base})arena + {arena.offset(value)});",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
-
-
-def _describe(type: TensorType) -> str:
-    text = f"{type.dtype} ({', '.join(map(str, type.shape))})"
-    if type.quant is not None and type.quant.axis is None:
-        zero_point = type.quant.zero_point
-        centred = f"(q {'-' if zero_point >= 0 else '+'} {abs(zero_point)})"
-        text += f", real = {type.quant.scale:.9g} * {centred}"
-    return text
-
-
-_HEADER = dedent(
-    """\
-    /* {name}: a neural network compiled by Smidgen {version}.
-     *
-     *   static uint8_t arena[{upper}_ARENA_BYTES] __attribute__((aligned(16)));
-     *   ... fill {name}_input(arena) ...
-     *   if ({name}_invoke(arena) == 0) ... read {name}_output(arena) ...
-     *
-     * Inputs and outputs lie inside the arena, where the accessors say. An invocation overwrites
-     * the inputs, so fill them before each one; outputs stay until the next. Nothing else is
-     * touched: no heap, no globals; two arenas may run at once.
-     */
-    #ifndef SM_MODEL_{upper}_H
-    #define SM_MODEL_{upper}_H
-
-    #include <stdint.h>
-
-    #ifdef __cplusplus
-    extern "C" {{
-    #endif
-
-    #define {upper}_ARENA_BYTES {arena}
-    #define {upper}_CONSTANT_BYTES {constants}
-
-    {tensors}
-    /* Run one inference. The arena has {upper}_ARENA_BYTES bytes and starts at a multiple of 4.
-     * Returns 0, or -1 if the arena is NULL or misaligned. */
-    int {name}_invoke(void *arena);
-
-    #ifdef __cplusplus
-    }}
-    #endif
-
-    #endif
-    """
-)
 
 _SOURCE = dedent(
     """\
@@ -212,9 +162,26 @@ _SOURCE = dedent(
 
     {constants}
     {params}
+    {functions}"""
+)
+
+_STATELESS = dedent(
+    """\
     int {name}_invoke(void *arena) {{
       uint8_t *a = arena;
       if (a == NULL || (uintptr_t)arena % 4 != 0) {{
+        return -1;
+      }}
+    {calls}  return 0;
+    }}
+    """
+)
+
+_STATEFUL = dedent(
+    """\
+    int {name}_invoke(void *arena, void *state) {{
+      uint8_t *a = arena, *s = state;
+      if (a == NULL || s == NULL || (uintptr_t)arena % 4 != 0 || (uintptr_t)state % 4 != 0) {{
         return -1;
       }}
     {calls}  return 0;

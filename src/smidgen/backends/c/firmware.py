@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -169,18 +169,31 @@ class Firmware:
     def _harness(self) -> str:
         name, upper = self.source.name, self.source.name.upper()
 
-        def table(values: tuple[str, ...]) -> str:
+        def table(values: tuple[str, ...], more: str) -> str:
             rows = [
                 f"{{arena + {self.arena.offset(v)}, {self.graph.type(v).bytes}}}, " for v in values
             ]
-            return "".join(rows) + "{0, 0}"
+            return "".join(rows) + more + "{0, 0}"
 
+        invoke, block, given, taken = f"return {name}_invoke(arena);", "", "", ""
+        if self.graph.states:  # the block goes in and out, and the model resets it when asked to
+            invoke = (
+                f"if (wanted != 0) {{ {name}_reset(state); return 0; }}\n"
+                f"  return {name}_invoke(arena, state);"
+            )
+            block = (
+                f"static uint8_t state[{upper}_STATE_BYTES] __attribute__((aligned(16)));\n"
+                "SM_HARNESS_BSS static uint32_t wanted;\n"
+            )
+            given = f"{{state, {upper}_STATE_BYTES}}, {{&wanted, 4}}, "
+            taken = f"{{state, {upper}_STATE_BYTES}}, "
+        inputs, outputs = table(self.graph.inputs, given), table(self.graph.outputs, taken)
         return (
             f'#include "sm_harness.h"\n#include "{name}.h"\n'
-            f"static uint8_t arena[{upper}_ARENA_BYTES] __attribute__((aligned(16)));\n"
-            f"SM_HARNESS_DATA const sm_buffer sm_inputs[] = {{{table(self.graph.inputs)}}};\n"
-            f"SM_HARNESS_DATA const sm_buffer sm_outputs[] = {{{table(self.graph.outputs)}}};\n"
-            f"SM_HARNESS_CODE int sm_invoke(void) {{ return {name}_invoke(arena); }}\n"
+            f"static uint8_t arena[{upper}_ARENA_BYTES] __attribute__((aligned(16)));\n{block}"
+            f"SM_HARNESS_DATA const sm_buffer sm_inputs[] = {{{inputs}}};\n"
+            f"SM_HARNESS_DATA const sm_buffer sm_outputs[] = {{{outputs}}};\n"
+            f"SM_HARNESS_CODE int sm_invoke(void) {{\n  {invoke}\n}}\n"
         )
 
     # -- sizes, measured on the linked ELF -----------------------------------------------------
@@ -213,6 +226,11 @@ class Firmware:
         return self.arena.bytes
 
     @property
+    def state_bytes(self) -> int:
+        """What the model remembers between steps, beside the arena."""
+        return self.arena.states.bytes
+
+    @property
     def streams(self) -> list[list[str]]:
         """The layers that run by rows, some rows of each at a time, chain by chain."""
         chains = [call for call in self.arena.calls if isinstance(call, Stream)]
@@ -241,7 +259,12 @@ class Firmware:
         return HostModel(self.graph, flags=QUICK, arena=self.arena)
 
     def run(
-        self, inputs: Array | Sequence[Array], on: str = "emulator", *, profile: bool = False
+        self,
+        inputs: Array | Sequence[Array],
+        on: str = "emulator",
+        *,
+        stream: bool = False,
+        profile: bool = False,
     ) -> Run:
         """Run n samples.
 
@@ -249,6 +272,8 @@ class Firmware:
             inputs: one array (n, ...) or one for each input, in the inputs' dtypes.
             on: "emulator" (unicorn, or QEMU for a core that unicorn lacks), "unicorn", "qemu" or
                 "host".
+            stream: whether the samples are consecutive steps of a model with states. Otherwise
+                each finds the states as they are at first.
             profile: also record every layer of the last sample (emulator only).
 
         Returns:
@@ -268,22 +293,16 @@ class Firmware:
                     where="profile",
                     hint="run on the emulator",
                 )
-            return Run(self.host.run(arrays), "host")
+            return Run(self.host.run(arrays, stream=stream), "host")
         if on not in ("emulator", "unicorn", "qemu"):
             raise SmidgenError(f"cannot run on {on!r}", hint="use emulator, qemu or host")
         if on == "emulator":
             on = "unicorn" if self.board.core_info.unicorn_model else "qemu"
         emulator = self._emulator(on)
-        runs = [
-            emulator.invoke([np.ascontiguousarray(a[i]).tobytes() for a in arrays])
-            for i in range(len(arrays[0]))
-        ]
-        for run in runs:
-            if run.status != 0:
-                raise EmulatorError(f"the firmware returned {run.status}")
+        runs = self._invocations(emulator.invoke, arrays, stream)
         steps: tuple[StepRun, ...] = ()
         if profile:
-            steps = self.profile([a[-1:] for a in arrays])
+            steps = self.profile(arrays, stream=stream)
         return Run(
             self._outputs(runs),
             runs[-1].emulator,
@@ -293,12 +312,42 @@ class Firmware:
             steps,
         )
 
-    def profile(self, inputs: Sequence[Array]) -> tuple[StepRun, ...]:
-        """Every layer of one sample: exact instructions, estimated cycles, the tensor."""
+    def _invocations(
+        self, invoke: Callable[[list[bytes]], EmulatorRun], arrays: Sequence[Array], stream: bool
+    ) -> list[EmulatorRun]:
+        """Run samples one after the other; the states' block is handed on, or reset, between."""
+        stateful = bool(self.graph.states)
+        fresh = block = b""
+        if stateful:
+            zeros = [bytes(type.bytes) for type in self.graph.input_types]
+            reset = invoke([*zeros, bytes(self.state_bytes), b"\1\0\0\0"])
+            fresh = block = reset.outputs[-1]
+        runs = []
+        for i in range(len(arrays[0])):
+            given = [np.ascontiguousarray(a[i]).tobytes() for a in arrays]
+            runs.append(run := invoke([*given, block, bytes(4)] if stateful else given))
+            if run.status != 0:
+                raise EmulatorError(f"the firmware returned {run.status}")
+            if stateful:
+                block = run.outputs[-1] if stream else fresh
+        return runs
+
+    def profile(self, inputs: Sequence[Array], *, stream: bool = False) -> tuple[StepRun, ...]:
+        """Every layer of the last sample: exact instructions, estimated cycles, the tensor.
+
+        Args:
+            inputs: one array (n, ...) for each input.
+            stream: whether they are consecutive steps, which run before the last one.
+        """
         from smidgen.targets.emulators import UnicornEmulator
 
         traced = UnicornEmulator(self._link("unicorn", trace=True), self.board.core)
-        run = traced.invoke([np.ascontiguousarray(a[0]).tobytes() for a in inputs], trace=True)
+        samples = inputs if stream else [a[-1:] for a in inputs]
+
+        def invoke(given: list[bytes]) -> EmulatorRun:
+            return traced.invoke(given, trace=given[-1:] != [b"\1\0\0\0"] or not self.graph.states)
+
+        run = self._invocations(invoke, samples, stream)[-1]
         steps = []
         for number, step in enumerate(self.arena.steps):
             counts = [count for count in run.steps if count.step == number]  # several if by rows
@@ -362,7 +411,7 @@ def compile(
         optimize: "speed", "balanced" or "flash". With "speed" larger kernels are chosen where they
             save most cycles for their bytes, as long as code and constants, by estimate, fit.
         flash: bytes they may take together, or text such as "240KB"; the board's flash by default.
-        ram: bytes that the arena and the stack may take, or text such as "24KB". Where whole layers
+        ram: bytes that arena, states and stack may take, or text such as "24KB". Where whole layers
             do not fit, chains of layers run a few rows at a time, as many as it takes, at the price
             of some cycles and some flash. By default the board's RAM; and with "balanced" as little
             as can be had for up to 3 % more cycles, by estimate.
@@ -400,7 +449,7 @@ def compile(
     steps = order_steps(prepared, steps)
     asked = parse_bytes(ram) if isinstance(ram, str) else ram
     free = FREE if optimize == "balanced" and asked is None else 0.0
-    most = (part.ram_bytes if asked is None else asked) - STACK_BYTES
+    most = (part.ram_bytes if asked is None else asked) - STACK_BYTES - prepared.state_bytes
     arena = choose_streams(prepared, steps, free=free)
     if arena.bytes > most:
         arena = choose_streams(prepared, steps, ram=most)

@@ -41,21 +41,25 @@ _DRIVER = """
 #ifdef SM_TRACE
 #include <stddef.h>
 static uint8_t **trace_at; /* for each step, where what it computes goes; or NULL */
+static size_t traced[{steps}];
 void sm_trace(int step, const void *data, size_t bytes);
 void sm_trace(int step, const void *data, size_t bytes) {{
   if (trace_at != NULL) {{
-    memcpy(trace_at[step], data, bytes);
-    trace_at[step] += bytes; /* a step may compute its tensor some rows at a time */
+    memcpy(trace_at[step] + traced[step], data, bytes);
+    traced[step] += bytes; /* a step may compute its tensor some rows at a time */
   }}
 }}
 void smidgen_trace_to(uint8_t **to);
 void smidgen_trace_to(uint8_t **to) {{ trace_at = to; }}
 #endif
-int smidgen_run(uint8_t *arena, const uint8_t *const *in, uint8_t *const *out, size_t n);
-int smidgen_run(uint8_t *arena, const uint8_t *const *in, uint8_t *const *out, size_t n) {{
+int smidgen_run(uint8_t *arena, uint8_t *state, int stream, const uint8_t *const *in,
+                uint8_t *const *out, size_t n);
+int smidgen_run(uint8_t *arena, uint8_t *state, int stream, const uint8_t *const *in,
+                uint8_t *const *out, size_t n) {{
+  (void)state, (void)stream;
   for (size_t i = 0; i < n; ++i) {{
 {copies_in}
-    if ({name}_invoke(arena) != 0) return -1;
+{reset}{untrace}    if ({name}_invoke({given}) != 0) return -1;
 {copies_out}
   }}
   return 0;
@@ -116,8 +120,14 @@ class HostModel:
                 for i, n in enumerate(names)
             )
 
+        stateful = bool(self.graph.states)
+        reset = f"    if (i == 0 || !stream) {self.source.name}_reset(state);\n"
         return _DRIVER.format(
             name=self.source.name,
+            steps=max(1, len(self.arena.steps)),
+            untrace="#ifdef SM_TRACE\n    memset(traced, 0, sizeof traced);\n#endif\n",
+            reset=reset if stateful else "",
+            given="arena, state" if stateful else "arena",
             copies_in=copies(
                 self.graph.inputs, "    memcpy(arena + {at}, in[{i}] + i * {size}u, {size}u);"
             ),
@@ -126,11 +136,18 @@ class HostModel:
             ),
         )
 
-    def run(self, inputs: Array | Sequence[Array], *, threads: int | None = None) -> list[Array]:
+    def run(
+        self,
+        inputs: Array | Sequence[Array],
+        *,
+        stream: bool = False,
+        threads: int | None = None,
+    ) -> list[Array]:
         """Run n samples.
 
         Args:
             inputs: one array (n, ...) or one for each input, in the inputs' dtypes.
+            stream: whether they are consecutive steps; else states are reset before each sample.
             threads: how many run side by side; by default one for each processor.
 
         Returns:
@@ -142,30 +159,35 @@ class HostModel:
             np.empty((count * t.shape[0], *t.shape[1:]), numpy_dtype(t.dtype))
             for t in self.graph.output_types
         ]
-        workers = 1 if self._trace else max(1, min(threads or os.cpu_count() or 1, count))
+        alone = self._trace or (stream and bool(self.graph.states))
+        workers = 1 if alone else max(1, min(threads or os.cpu_count() or 1, count))
         edges = [count * i // workers for i in range(workers + 1)]
         if workers == 1:
-            self._run_rows(arrays, outputs, 0, count)
+            self._run_rows(arrays, outputs, 0, count, stream)
         else:
             with ThreadPoolExecutor(workers) as pool:
                 jobs = [
-                    pool.submit(self._run_rows, arrays, outputs, a, b)
+                    pool.submit(self._run_rows, arrays, outputs, a, b, stream)
                     for a, b in itertools.pairwise(edges)
                 ]
                 for job in jobs:
                     job.result()
         return outputs
 
-    def _run_rows(self, inputs: list[Array], outputs: list[Array], first: int, last: int) -> None:
+    def _run_rows(
+        self, inputs: list[Array], outputs: list[Array], first: int, last: int, stream: bool
+    ) -> None:
         def pointers(arrays: list[Array], names: tuple[str, ...]) -> Any:
             sizes = [self.graph.type(n).bytes for n in names]
             addresses = [a.ctypes.data + first * s for a, s in zip(arrays, sizes, strict=True)]
             return (ctypes.c_void_p * max(1, len(addresses)))(*addresses)
 
-        memory = np.empty(self.arena.bytes + 16, np.uint8)
-        start = ctypes.c_void_p(-(-memory.ctypes.data // 16) * 16)
+        memory = [np.empty(n + 16, np.uint8) for n in (self.arena.bytes, self.arena.states.bytes)]
+        start, state = (ctypes.c_void_p(-(-m.ctypes.data // 16) * 16) for m in memory)
         status = self._library.smidgen_run(
             start,
+            state,
+            ctypes.c_int(stream),
             pointers(inputs, self.graph.inputs),
             pointers(outputs, self.graph.outputs),
             ctypes.c_size_t(last - first),
@@ -173,16 +195,26 @@ class HostModel:
         if status != 0:
             raise SmidgenError(f"the compiled model returned {status}")
 
-    def run_traced(self, inputs: Array | Sequence[Array]) -> dict[str, Array]:
-        """Run one sample and return every computed tensor by name, as the real arena held it."""
+    def run_traced(
+        self, inputs: Array | Sequence[Array], *, stream: bool = False
+    ) -> dict[str, Array]:
+        """Return every tensor that the last sample computes, by name, as the real arena held it.
+
+        Args:
+            inputs: one array (n, ...) or one for each input.
+            stream: whether they are consecutive steps, which run before the last one.
+        """
         if not self._trace:
             raise ValueError("the model was compiled without trace=True")
         tensors = {}
         for step in self.arena.steps:
             type = self.graph.type(step.outputs[0])
             tensors[step.outputs[0]] = np.empty(type.shape, numpy_dtype(type.dtype))
+        arrays = check_inputs(self.graph, inputs)
+        if not stream:
+            arrays = [array[-1:] for array in arrays]
         to = (ctypes.c_void_p * len(tensors))(*(t.ctypes.data for t in tensors.values()))
         self._library.smidgen_trace_to(to)
-        self.run([array[-1:] for array in check_inputs(self.graph, inputs)])
+        self.run(arrays, stream=stream)
         self._library.smidgen_trace_to(None)
         return tensors

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from smidgen.backends.c.arena import without_aliases
 from smidgen.backends.c.select_kernels import Step
+from smidgen.backends.c.states import plan_states
 from smidgen.ir import Graph
 
 _EFFORT = 150_000  # steps that are tried behind others
@@ -78,10 +79,12 @@ class _Memory:
 
     def __init__(self, graph: Graph, steps: Sequence[Step]) -> None:
         self.steps = steps
-        _, buffer_of = without_aliases(graph, steps)
+        calls, buffer_of = without_aliases(graph, steps)
+        held = plan_states(graph, calls, buffer_of).held  # they take no room in the arena
         self.buffer_of = buffer_of
         self.size = {b: max(1, graph.type(b).bytes) for b in buffer_of.values()}
-        self.kept = {buffer_of[name] for name in graph.outputs}
+        self.size.update(dict.fromkeys(held, 0))
+        self.kept = {buffer_of[name] for name in graph.results if name in buffer_of}
         self.inputs = {buffer_of[name] for name in graph.inputs}
         made_by = {name: i for i, step in enumerate(steps) for name in step.outputs}
         self.before = [
@@ -122,7 +125,7 @@ class _Memory:
         for name in step.inputs:
             lead = 0 if step.replaced == name else step.leads.get(name)
             if self.buffer_of.get(name) in ended and lead is not None:
-                room = self.size[output] - lead
+                room = max(0, self.size[output] - lead)
                 shared = max(shared, min(self.size[self.buffer_of[name]], room))
         need = way.alive + made + step.scratch_bytes - shared
         alive = way.alive + made - sum(self.size[b] for b in ended)

@@ -74,10 +74,21 @@ def _cmake(source: Source, mark: str) -> str:
 
 def _example(source: Source) -> str:
     name, upper = source.name, source.name.upper()
-    many_in = f"{name}_input0(" in source.header
-    many_out = f"{name}_output0(" in source.header
+    many_in = f"{source.functions[0]}_input0(" in source.header
+    many_out = f"{source.functions[0]}_output0(" in source.header
+    function = source.functions[0]
+    block = reset = ""
+    if source.state_bytes:
+        block = (
+            "/* What it remembers from one step to the next. */\n"
+            f"static uint32_t state[({upper}_STATE_BYTES + 3) / 4];\n\n"
+        )
+        reset = f"  {name}_reset(state); /* before the first step of each stream */\n\n"
+    given = f"{function}_invoke(arena, state)" if function in source.stateful else ""
+    given = given or f"{function}_invoke(arena)"
     first, last = "input0" if many_in else "input", "output0" if many_out else "output"
-    return dedent(
+    macro = function.upper()
+    text = dedent(
         f"""\
         /* A first program: run the model once on zeros and print what comes out. */
         #include "{name}.h"
@@ -88,19 +99,21 @@ def _example(source: Source) -> str:
         /* All the memory that the model needs besides its stack. */
         static uint32_t arena[({upper}_ARENA_BYTES + 3) / 4];
 
-        int main(void) {{
+        BLOCKint main(void) {{
+        RESET
           /* Inputs lie in the arena and are overwritten by each inference: fill them every time. */
-          memset({name}_{first}(arena), 0, {upper}_{first.upper()}_BYTES);
+          memset({function}_{first}(arena), 0, {macro}_{first.upper()}_BYTES);
 
-          if ({name}_invoke(arena) != 0) {{
+          if ({given} != 0) {{
             puts("the arena is misaligned");
             return 1;
           }}
 
-          for (int i = 0; i < {upper}_{last.upper()}_SIZE; ++i) {{
-            printf("%d: %g\\n", i, (double){name}_{last}(arena)[i]);
+          for (int i = 0; i < {macro}_{last.upper()}_SIZE; ++i) {{
+            printf("%d: %g\\n", i, (double){function}_{last}(arena)[i]);
           }}
           return 0;
         }}
         """
     )
+    return text.replace("BLOCK", block).replace("RESET\n", reset)
