@@ -43,6 +43,9 @@ BoardName = Annotated[
 Optimize = Annotated[str, typer.Option(help="speed, balanced or flash.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs to read.")]
 RecipeName = Annotated[str, typer.Option(help="int8, int8-mse, int8-float-io, int4, int16x8, ...")]
+Stream = Annotated[
+    bool, typer.Option("--stream", help="The samples are consecutive steps: states are kept.")
+]
 DEFAULT_BOARD = "nucleo-l4r5zi"
 
 
@@ -144,6 +147,7 @@ def quantize(
         "model.tflite"
     ),
     recipe: RecipeName = "int8",
+    stream: Stream = False,
     samples: Annotated[int, typer.Option(help="How many samples to calibrate on.", min=1)] = 1000,
     float_io: Annotated[
         bool, typer.Option("--float-io", help="Keep float32 inputs and outputs.")
@@ -170,9 +174,10 @@ def quantize(
     if float_io:
         wanted = dataclasses.replace(wanted, float_io=True)
     source = _load(model, shapes, fixed)
-    graph = q.quantize(source, dataset, wanted, samples=samples)
+    graph = q.quantize(source, dataset, wanted, samples=samples, stream=stream)
     size = len(write_tflite(graph, out, compact=not delegates))
-    errors = q.layer_errors(q.prepare(source), graph, [to_model(source, dataset.x[:64])])
+    few = [to_model(source, dataset.x[:64])]
+    errors = q.layer_errors(q.prepare(source), graph, few, stream=stream)
     facts = {
         "out": str(out),
         "file_bytes": size,
@@ -221,6 +226,7 @@ def compile(
         "constant_bytes": firmware.constant_bytes,
         "ram_bytes": firmware.ram_bytes,
         "arena_bytes": firmware.arena_bytes,
+        "state_bytes": firmware.state_bytes,
         "stack_bytes": firmware.stack_bytes,
         "streams": firmware.streams,
         "spare": spare,
@@ -240,6 +246,7 @@ def run(
     on: Annotated[str, typer.Option(help="host, emulator or qemu.")] = "emulator",
     board: BoardName = DEFAULT_BOARD,
     optimize: Optimize = "balanced",
+    stream: Stream = False,
     profile: Annotated[bool, typer.Option(help="Also print what each layer costs.")] = False,
     shapes: Shapes = None,
     fixed: Fixed = None,
@@ -252,7 +259,7 @@ def run(
     graph = _load(model, shapes, fixed)
     arrays = tables.read_inputs(graph, inputs)
     firmware = compile_graph(graph, board, optimize=optimize)
-    result = firmware.run(arrays, on, profile=profile)
+    result = firmware.run(arrays, on, stream=stream, profile=profile)
     facts = {
         "on": result.on,
         "outputs": [o.tolist() for o in result.outputs],

@@ -167,6 +167,7 @@ def compile(facts: dict[str, Any]) -> list[Any]:
         ("  constants", facts["constant_bytes"], None),
         ("RAM", facts["ram_bytes"], facts["spare"]["ram"]),
         ("  tensor arena", facts["arena_bytes"], None),
+        *([("  states", facts["state_bytes"], None)] if facts["state_bytes"] else []),
         ("  stack", facts["stack_bytes"], None),
     ]
     title = f"{facts['board']}, {facts['toolchain']}"

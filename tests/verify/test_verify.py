@@ -13,7 +13,9 @@ from smidgen.errors import DataError, EmulatorError, SmidgenError
 from smidgen.frontends.tflite import read
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import get_op
+from smidgen.transforms.quantize import quantize
 from smidgen.verify import ORACLE, Row, Verification, difference, verify
+from tests.streaming import frames, ring
 
 Array = np.ndarray[Any, Any]
 
@@ -262,3 +264,13 @@ def test_difference(expected: Array, found: Array, size: float, allowed: bool) -
 def test_rows_can_be_kept() -> None:
     row = Row("host C", "agrees", True, max_difference=0.0)
     assert replace(row, samples=4).samples == 4
+
+
+@pytest.mark.e2e
+def test_a_model_that_remembers_is_compared_step_by_step() -> None:
+    graph = quantize(ring(), frames(64), stream=True)
+    result = verify(graph, random_inputs(graph, 12), runtimes=["host", "emulator", "tflm"])
+    assert result.proven, result.verdict
+    assert all(row.exact for row in result.rows[1:])
+    assert [row.samples for row in result.rows[1:]] == [12, 8, 12]
+    assert all(row.tensors for row in result.rows[1:])
