@@ -115,6 +115,9 @@ class QuantRule:
         output: the fixed parameters that the runtime demands of output 0, if it does
             (SOFTMAX: 1/256 and -128), by integer dtype.
         outputs: role of every output (one role for all): ACTIVATION, or INDEX if never quantized.
+        products: operands (activation, weights, bias or None) of each sum of products, where there
+            are several: a bias counts in the steps of its own sum.
+        powers: operands that are int16 with a power of two as their scale (an LSTM's cell state).
     """
 
     roles: tuple[Role, ...]
@@ -123,6 +126,16 @@ class QuantRule:
     ties: tuple[tuple[int, ...], ...] = ()
     output: Mapping[str, QuantParams] | None = None
     outputs: Role = Role.ACTIVATION
+    products: tuple[tuple[int, int, int | None], ...] = ()
+    powers: tuple[int, ...] = ()
+
+    def product(self, operand: int) -> tuple[int, int, int | None]:
+        """The sum that weights or a bias belong to: its activation, weights and bias."""
+        for product in self.products:
+            if operand in product[1:]:
+                return product
+        bias = self.roles.index(Role.BIAS) if Role.BIAS in self.roles else None
+        return 0, self.roles.index(Role.WEIGHT), bias
 
 
 @dataclass(frozen=True)
@@ -377,6 +390,16 @@ class Op:
             Arrays (low, high) of the output's shape: int64, or float64 for a float operator.
         """
         return None
+
+    def inside(self, *arrays: Array | None) -> Mapping[int, Array]:
+        """What outputs are on their way, in float32: more values that their scale must hold.
+
+        For an operator that goes through several steps and returns what it has after the last.
+
+        Returns:
+            Arrays (n, ...) by output, for operands as in `float_ref`.
+        """
+        return {}
 
     def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
         """The same operator when the axes of what it works on are in another order.

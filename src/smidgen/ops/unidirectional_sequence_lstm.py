@@ -11,7 +11,7 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import QuantParams, TensorType
 from smidgen.ops import _lstm, _lstm_kernels
-from smidgen.ops._lstm import CELL, HIDDEN, RECURRENT, WEIGHTS, X
+from smidgen.ops._lstm import BIASES, CELL, HIDDEN, RECURRENT, WEIGHTS, X
 from smidgen.ops._op import (
     NOT_TRAINABLE_YET,
     Coupling,
@@ -99,23 +99,35 @@ class UnidirectionalSequenceLstm(Op):
     def batchable(self, *types: TensorType | None) -> bool:
         return not self.time_major
 
-    def _run(self, step: Any, arrays: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    def _run(self, step: Any, arrays: tuple[Array | None, ...]) -> tuple[Array, Array]:
+        """Hidden and cell state after every step."""
         x, hidden, cell = (arrays[i] for i in (X, HIDDEN, CELL))
         assert x is not None and hidden is not None and cell is not None
         time = 0 if self.time_major else 1
         n = x.shape[1 - time]
         hidden, cell = (np.repeat(a, n // len(a), axis=0) for a in (hidden, cell))
-        outputs = []
+        seen: list[tuple[Array, Array]] = []
         for now in np.moveaxis(x, time, 0):
             hidden, cell = step(now, hidden, cell)
-            outputs.append(hidden)
-        return np.stack(outputs, time), hidden, cell
+            seen.append((hidden, cell))
+        hiddens, cells = zip(*seen, strict=True)
+        return np.stack(hiddens, time), np.stack(cells, time)
 
-    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+    def _results(self, hiddens: Array, cells: Array) -> tuple[Array, ...]:
+        last = -1 if self.time_major else (slice(None), -1)
+        return hiddens, hiddens[last], cells[last]
+
+    def _float_run(self, arrays: tuple[Array | None, ...]) -> tuple[Array, Array]:
         def step(x: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
             return _lstm.float_step(x, hidden, cell, arrays, self.cell_clip)
 
         return self._run(step, arrays)
+
+    def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
+        return self._results(*self._float_run(arrays))
+
+    def inside(self, *arrays: Array | None) -> Mapping[int, Array]:
+        return {2: self._float_run(arrays)[1]}
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
@@ -125,12 +137,16 @@ class UnidirectionalSequenceLstm(Op):
         def step(x: Array, hidden: Array, cell: Array) -> tuple[Array, Array]:
             return _lstm.int_step(x, hidden, cell, arrays, types, factors, rounding)
 
-        y, hidden, cell = self._run(step, arrays)
-        return y, hidden, cell.astype(np.int16)
+        hiddens, cells = self._run(step, arrays)
+        return self._results(hiddens, cells.astype(np.int16))
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         roles = (Role.ACTIVATION, *[Role.WEIGHT] * 8, *[Role.BIAS] * 4, *[Role.ACTIVATION] * 2)
-        return QuantRule(roles, ties=((HIDDEN, -1, -2), (CELL, -3)))
+        products: list[tuple[int, int, int | None]] = []
+        for g in range(4):
+            products += [(X, WEIGHTS + g, BIASES + g), (HIDDEN, RECURRENT + g, None)]
+        ties = ((HIDDEN, -1, -2), (CELL, -3))
+        return QuantRule(roles, ties=ties, products=tuple(products), powers=(CELL, -3))
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)

@@ -1,19 +1,22 @@
 """How a graph's states are written: as variable tensors or as resource variables.
 
-A variable tensor belongs to an operator that has such an operand (SVDF, LSTM). All other states are
-resource variables. Such a one is read into a tensor just before its first reader runs, and assigned
-just after its new value is there, so that a runtime needs memory for neither longer than it must.
+A variable tensor belongs to an operator that has such an operand (SVDF, LSTM), also where the graph
+begins with zeros every time: as with TensorFlow's converter, whoever runs the file resets it before
+each sequence. All other states are resource variables. Such a one is read into a tensor just before
+its first reader runs, and assigned just after its new value is there, so that a runtime needs
+memory for neither longer than it must.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
-from smidgen.ir import Graph, Node, State, numpy_dtype
+from smidgen.ir import Graph, Node, State, TensorType, numpy_dtype
 from smidgen.ops import Op
 
 
@@ -47,6 +50,9 @@ def variable_tensors(graph: Graph) -> dict[str, str]:
             if value is None:
                 continue
             state, becomes = by_input.get(value), node.outputs[output]
+            if graph.data(value) is not None:
+                _check_constant(graph, node, value, becomes)
+                continue
             if state is None or state.output != becomes or not _alone(graph, value, becomes):
                 raise UnsupportedModelError(
                     f"keeps its state in {value!r}, which has other uses too",
@@ -70,10 +76,34 @@ def _alone(graph: Graph, value: str, becomes: str) -> bool:
     return (read, kept) == (1, 1)
 
 
+def _check_constant(graph: Graph, node: Node, value: str, becomes: str) -> None:
+    """Refuse an operator that begins with constants unless a variable tensor can stand for them.
+
+    It starts with zeros, and is up to whoever runs the model to reset before the next sequence.
+    """
+    data = graph.data(value)
+    assert data is not None
+    if not _is_zero(graph.type(value), data):
+        raise UnsupportedModelError(
+            f"begins with {value!r}, which is not zero",
+            where=node.label,
+            hint=".tflite has no form for this: begin with zeros, or unroll the layer",
+        )
+    if graph.consumers[becomes] or becomes in graph.results:
+        raise UnsupportedModelError(
+            f"what it remembers in the end, {becomes!r}, is read",
+            where=node.label,
+            hint=".tflite has no form for this: unroll the layer",
+        )
+
+
 def _starts_at_zero(graph: Graph, state: State) -> bool:
-    type = graph.type(state.input)
+    return _is_zero(graph.type(state.input), state.initial)
+
+
+def _is_zero(type: TensorType, data: np.ndarray[Any, Any]) -> bool:
     zero = type.quant.zero_point if type.quant is not None and type.dtype == "int8" else 0
-    return bool((state.initial == np.array(zero, numpy_dtype(type.dtype))).all())
+    return bool((data == np.array(zero, numpy_dtype(type.dtype))).all())
 
 
 def schedule(graph: Graph, states: tuple[State, ...]) -> Iterator[Node | Read | Assign]:

@@ -259,6 +259,10 @@ class _Writer:
             type = TensorType(operand.shape, str(operand.dtype))
             return self.constant(operand, type, f"{node.outputs[0]}/{operand.dtype}")
         name = node.inputs[operand] if operand < len(node.inputs) else None
+        if name is not None and self.graph.data(name) is not None and operand in _states(node):
+            index = self.tensor(self.graph.type(name), 0, f"{node.outputs[0]}/state_{operand}")
+            self.tensors[index]["is_variable"] = True
+            return index
         return -1 if name is None else self.value(name)
 
     def code(self, name: str, version: int) -> int:
@@ -297,6 +301,11 @@ class _Writer:
         for name, offset in plan.items():
             offsets[self.index[name]] = offset
         return np.concatenate((np.array([_PLAN_VERSION, 0, len(offsets)], "<i4"), offsets))
+
+
+def _states(node: Node) -> Mapping[int, int]:
+    assert isinstance(node.op, Op)
+    return node.op.states
 
 
 def _fields(table: str, fields: Mapping[str, Any]) -> Record:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smidgen.errors import DataError
 from smidgen.interpreter import batches, interpret
-from smidgen.ir import Graph
+from smidgen.ir import Graph, Node
 from smidgen.transforms.quantize.observers import OBSERVERS, Extremes, Range, start
+
+if TYPE_CHECKING:
+    from smidgen.ops import Op
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[int, int], None]
@@ -46,7 +49,22 @@ def calibrate(
     wanted = observers or {}
     seen: dict[str, Extremes] = {}
 
+    steps = {n.outputs[0]: n for n in graph.nodes if has_inside(n)}
+    operands = {name for node in steps.values() for name in node.inputs}
+    held: dict[str, Array] = {}
+
     def observe(name: str, array: Array) -> None:
+        if name in operands:
+            held[name] = array
+        if name in steps:
+            node = steps[name]
+            given = [None if n is None else held.get(n, graph.data(n)) for n in node.inputs]
+            op: Op = node.op  # type: ignore[assignment]
+            for output, inside in op.inside(*given).items():
+                see(node.outputs[output], inside)
+        see(name, array)
+
+    def see(name: str, array: Array) -> None:
         if array.dtype != np.float32:
             return
         if name not in seen:
@@ -62,6 +80,13 @@ def calibrate(
 
     _pass(graph, samples, observe, progress)
     return {n: OBSERVERS[wanted.get(n, "min-max")](s) for n, s in seen.items()}
+
+
+def has_inside(node: Node) -> bool:
+    """Whether some output of a node is more than what it is in the end (see `Op.inside`)."""
+    from smidgen.ops import Op
+
+    return type(node.op).inside is not Op.inside  # type: ignore[attr-defined]
 
 
 def means(graph: Graph, samples: list[Array], names: Collection[str]) -> dict[str, Array]:

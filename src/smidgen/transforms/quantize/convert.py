@@ -97,7 +97,7 @@ class _Converter:
             type, first = graph.type(name), name in graph.channels_first
             if name in self.plan.made and not float_io:
                 params = self.plan.made[name]
-                quantized = TensorType(type.shape, self.dtype, params)
+                quantized = TensorType(type.shape, self.plan.dtype(name), params)
                 made = self.builder.input(name, quantized, channels_first=first)
                 self.integer[name, params] = made
             else:
@@ -110,9 +110,10 @@ class _Converter:
                 self._float_node(node)
         for state, value in zip(graph.states, held, strict=True):
             quant = self.plan.made.get(state.input)
-            becomes = (
-                self._real(state.output) if quant is None else self._integer(state.output, quant)
-            )
+            if quant is None:
+                becomes = self._real(state.output)
+            else:
+                becomes = self._integer(state.output, quant, self.plan.dtype(state.input))
             self.builder.becomes(value, becomes)
         outputs = []
         for name in graph.outputs:
@@ -134,9 +135,9 @@ class _Converter:
         """Declare a state in the form that its readers or its maker take."""
         type, quant, initial = self.graph.type(state.input), None, state.initial
         if state.input in self.plan.made:
-            quant = self.plan.made[state.input]
-            type = TensorType(type.shape, "int8", quant)
-            initial = quantize(initial, quant.scale, quant.zero_point, "int8")
+            quant, dtype = self.plan.made[state.input], self.plan.dtype(state.input)
+            type = TensorType(type.shape, dtype, quant)
+            initial = quantize(initial, quant.scale, quant.zero_point, dtype)
         value = self.builder.state(state.name, type, initial, shared=state.shared)
         if quant is None:
             self.real[state.input] = value
@@ -148,20 +149,20 @@ class _Converter:
         dtype = weight_dtype(self.graph, node, self.recipe.rule(node).weight_dtype)
         rule = rule_of(self.graph, node, dtype)
         inputs: list[str | None] = list(node.inputs)
-        weights: QuantParams | None = None
+        weights: dict[int, QuantParams] = {}
         for i, (role, name) in enumerate(zip(rule.roles, node.inputs, strict=False)):
             if name is None:
                 continue
             if role is Role.ACTIVATION:
-                inputs[i] = self._integer(name, self.plan.read(name, i, rule))
+                params = self.plan.read(self.graph, node, i, rule)
+                inputs[i] = self._integer(name, params, "int16" if i in rule.powers else self.dtype)
             elif role is Role.INDEX:
                 inputs[i] = self._real(name)
             elif role is Role.WEIGHT:
-                weights = self._weight_params(node, rule, name, dtype)
-                inputs[i] = self._symmetric(name, weights, dtype, LIMITS[dtype])
-            else:
-                assert weights is not None, "operators name their weights before their bias"
-                params = self._bias_params(node, rule, weights)
+                weights[i] = self._weight_params(node, rule, i, dtype)
+                inputs[i] = self._symmetric(name, weights[i], dtype, LIMITS[dtype])
+            else:  # operators name their weights before their bias
+                params = self._bias_params(node, rule, i, weights[rule.product(i)[1]])
                 limit = BIAS_LIMITS[self.bias_dtype]
                 inputs[i] = self._symmetric(name, params, self.bias_dtype, limit)
         quants = tuple(self.plan.made[name] for name in node.outputs)
@@ -186,21 +187,21 @@ class _Converter:
 
     # -- the forms of a value ------------------------------------------------------------------
 
-    def _integer(self, name: str, params: QuantParams) -> str:
+    def _integer(self, name: str, params: QuantParams, dtype: str) -> str:
         """An activation in given parameters, made by QUANTIZE if it is not there yet."""
         key = (name, params)
         data = self.graph.data(name)
         if key in self.integer:
             pass
         elif data is not None:
-            q = quantize(data, params.scale, params.zero_point, self.dtype)
+            q = quantize(data, params.scale, params.zero_point, dtype)
             self.integer[key] = self.builder.constant(
                 q, name=self._constant_name(name), quant=params
             )
         else:
             made = self.integer.get((name, self.plan.made[name])) or self._real(name)
-            op = get_op("QUANTIZE")(self.dtype)  # type: ignore[call-arg]
-            output = self._fresh(f"{name}_{self.dtype}")
+            op = get_op("QUANTIZE")(dtype)  # type: ignore[call-arg]
+            output = self._fresh(f"{name}_{dtype}")
             self.integer[key] = self.builder.add(op, [made], quant=params, outputs=[output])
         return self.integer[key]
 
@@ -220,22 +221,24 @@ class _Converter:
 
     # -- weights ---------------------------------------------------------------------------------
 
-    def _weight_params(self, node: Node, rule: QuantRule, name: str, dtype: str) -> QuantParams:
+    def _weight_params(self, node: Node, rule: QuantRule, operand: int, dtype: str) -> QuantParams:
         """Parameters that fit the weights and leave room for the bias of each channel."""
-        data = self.graph.data(name)
+        data = self.graph.data(node.inputs[operand])
         assert data is not None
         axis = self._weight_axis(node, rule, data, dtype)
         params = weight_params(data, axis, LIMITS[dtype])
         if dtype == "int4":
             scales = least_squares_scales(data, params.scales, params.axis, LIMITS[dtype])
             params = dataclasses.replace(params, scales=tuple(scales))
-        source = self._input_scale(node, rule)
+        source = self._input_scale(node, rule, operand)
         needed = np.array([_SMALLEST_SCALE / source])
-        limit = BIAS_LIMITS[self.bias_dtype]
-        for role, operand in zip(rule.roles, node.inputs, strict=False):
-            bias = self.graph.data(operand) if role is Role.BIAS else None
-            if bias is not None:
-                needed = np.maximum(needed, np.abs(bias.astype(np.float64)) / source / limit)
+        place = rule.product(operand)[2]
+        bias = None
+        if place is not None and place < len(node.inputs):
+            bias = self.graph.data(node.inputs[place])
+        if bias is not None:
+            limit = BIAS_LIMITS[self.bias_dtype]
+            needed = np.maximum(needed, np.abs(bias.astype(np.float64)) / source / limit)
         if params.axis is None:
             needed = needed.max(keepdims=True)
         return dataclasses.replace(params, scales=tuple(np.maximum(params.scales, needed)))
@@ -248,9 +251,11 @@ class _Converter:
             wanted = "per-channel" if _uneven(weights, axis) else "per-tensor"
         return None if wanted == "per-tensor" else axis
 
-    def _bias_params(self, node: Node, rule: QuantRule, weights: QuantParams) -> QuantParams:
+    def _bias_params(
+        self, node: Node, rule: QuantRule, operand: int, weights: QuantParams
+    ) -> QuantParams:
         """A bias counts in the steps of the sums that it is added to."""
-        steps = self._input_scale(node, rule) * np.asarray(weights.scales)
+        steps = self._input_scale(node, rule, operand) * np.asarray(weights.scales)
         if weights.axis is None:
             return QuantParams.per_tensor(float(steps[0]))
         return QuantParams.per_channel(steps, 0)
@@ -273,10 +278,9 @@ class _Converter:
             )
         return self.integer[key]
 
-    def _input_scale(self, node: Node, rule: QuantRule) -> float:
-        name = node.inputs[0]
-        assert name is not None
-        return self.plan.read(name, 0, rule).scale
+    def _input_scale(self, node: Node, rule: QuantRule, operand: int) -> float:
+        """The scale of what the weights that an operand belongs to are multiplied with."""
+        return self.plan.read(self.graph, node, rule.product(operand)[0], rule).scale
 
     # -- names -----------------------------------------------------------------------------------
 

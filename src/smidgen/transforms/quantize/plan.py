@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -29,16 +30,30 @@ class Plan:
         tied: in which parameters operators read it that demand one scale of several operands;
             they differ from `made` only where the operator that makes the value has a scale of
             its own that does not suit the others: a QUANTIZE goes in between.
+        activations: the element type of values.
+        powers: those that are int16 with a power of two as their scale, whatever the others are.
     """
 
     nodes: frozenset[str]
     made: Mapping[str, QuantParams]
     tied: Mapping[str, QuantParams]
+    activations: str
+    powers: frozenset[str]
 
-    def read(self, name: str, operand: int, rule: QuantRule) -> QuantParams:
-        """In which parameters a node with this rule reads `name` as its operand."""
-        ties = any(operand in tie for tie in rule.ties)
-        return self.tied[name] if ties else self.made[name]
+    def read(self, graph: Graph, node: Node, operand: int, rule: QuantRule) -> QuantParams:
+        """In which parameters a node of the float graph with this rule reads an operand."""
+        name = node.inputs[operand]
+        assert name is not None
+        tie = next((tie for tie in rule.ties if operand in tie), None)
+        if tie is None:
+            return self.made[name]
+        if graph.data(name) is not None:  # it can have any parameters
+            name = next((n for n in _values(graph, node, tie) if n), name)
+        return self.tied[name]
+
+    def dtype(self, name: str) -> str:
+        """The element type of a value, in the parameters that it is made in."""
+        return "int16" if name in self.powers else self.activations
 
 
 def activation_params(low: float, high: float, dtype: str = "int8") -> QuantParams:
@@ -61,6 +76,23 @@ def activation_params(low: float, high: float, dtype: str = "int8") -> QuantPara
     return QuantParams.per_tensor(scale, max(-128, min(127, zero_point)))
 
 
+def power_params(low: float, high: float) -> QuantParams:
+    """int16 parameters for a range: a power of two and no zero point.
+
+    Example:
+        >>> power_params(-1.0, 3.0).scale == 2.0**-13
+        True
+    """
+    magnitude = max(-low, high, 2.0**-12)
+    return QuantParams.per_tensor(2.0 ** (math.ceil(math.log2(magnitude)) - 15))
+
+
+def _values(graph: Graph, node: Node, tie: tuple[int, ...]) -> list[str]:
+    """What a tie ties, but for constants."""
+    names = [node.outputs[~i] if i < 0 else node.inputs[i] for i in tie]
+    return [name for name in names if name is not None and graph.data(name) is None]
+
+
 def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     """Choose the nodes that become integer and the parameters of every activation they touch.
 
@@ -78,18 +110,26 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
         for node in graph.nodes
         if recipe.rule(node).dtype == dtype and why_not_integer(graph, node, dtype) is None
     ]
+    chosen = [node for node in chosen if _apart(graph, node, chosen)]
     groups = _Groups()
     demanded: dict[str, QuantParams] = {}
+    held: dict[str, list[Range]] = {}  # of the constants that are tied to a value
+    powers: set[str] = set()
     for node in chosen:
         rule = rule_of(graph, node)
+        powers.update(_values(graph, node, rule.powers))
         for role, name in zip(rule.roles, node.inputs, strict=False):
             if name is not None and role is Role.ACTIVATION:
                 groups.add(name)
         for name in node.outputs:
             groups.add(name)
         for tie in rule.ties:
-            operands = [node.outputs[~i] if i < 0 else node.inputs[i] for i in tie]
-            groups.join([name for name in operands if name is not None])
+            values = _values(graph, node, tie)
+            groups.join(values)
+            for i in tie:
+                name = node.inputs[i] if i >= 0 else None
+                if name is not None and values and graph.data(name) is not None:
+                    held.setdefault(values[0], []).append(_range(graph, ranges, name))
         if rule.output and dtype in rule.output:
             demanded[node.outputs[0]] = rule.output[dtype]
     for state in graph.states:  # it is kept as what makes or reads it wants, in one form
@@ -101,14 +141,28 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     tied: dict[str, QuantParams] = {}
     for members in groups.all():
         seen = [_range(graph, ranges, name) for name in members]
+        seen += [r for name in members for r in held.get(name, [])]
         low, high = min(r[0] for r in seen), max(r[1] for r in seen)
         shared = activation_params(low, high, dtype)
+        if any(name in powers for name in members):
+            powers.update(members)
+            shared = power_params(low, high)
         demands = {demanded[name] for name in members if name in demanded}
         if len(demands) == 1 and _covers(next(iter(demands)), low, high, dtype):
             shared = demands.pop()
         tied.update(dict.fromkeys(members, shared))
         made.update({name: demanded.get(name, shared) for name in members})
-    return Plan(frozenset(node.outputs[0] for node in chosen), made, tied)
+    nodes = frozenset(node.outputs[0] for node in chosen)
+    return Plan(nodes, made, tied, dtype, frozenset(powers))
+
+
+def _apart(graph: Graph, node: Node, chosen: list[Node]) -> bool:
+    """Whether no other integer operator reads a value that this one makes as int16."""
+    for name in _values(graph, node, rule_of(graph, node).powers):
+        for reader in graph.consumers[name]:
+            if reader is not node and reader in chosen:
+                return False
+    return True
 
 
 def rule_of(graph: Graph, node: Node, weights: str | None = None) -> QuantRule:

@@ -67,9 +67,9 @@ def integer_types(
         Role.WEIGHT: weights,
         Role.BIAS: BIAS_DTYPES[activations],
     }
-    roles = op.quant_rule(*types).roles
+    rule = op.quant_rule(*types)
     found = list(types)
-    for i, (role, type) in enumerate(zip(roles, types, strict=False)):
+    for i, (role, type) in enumerate(zip(rule.roles, types, strict=False)):
         if type is not None and role is not Role.INDEX:
-            found[i] = TensorType(type.shape, dtypes[role])
+            found[i] = TensorType(type.shape, "int16" if i in rule.powers else dtypes[role])
     return tuple(found)
