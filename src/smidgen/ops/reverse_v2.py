@@ -52,6 +52,14 @@ class ReverseV2(_movement.Movement):
     def batchable(self, *types: TensorType | None) -> bool:
         return 0 not in self.axis
 
+    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
+        """Only where the axes stay neighbours, which is what runtimes have."""
+        axes = sorted(order.index(axis) for axis in self.axis)
+        if axes and axes[-1] - axes[0] >= len(axes):
+            return None
+        moved = ReverseV2(tuple(axes))
+        return Permuted(moved, (order,), (order,))
+
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.flip(_movement.the_array(arrays), self.axis),)
 
