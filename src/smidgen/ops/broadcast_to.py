@@ -52,12 +52,6 @@ class BroadcastTo(_movement.Movement):
     def batchable(self, *types: TensorType | None) -> bool:
         return self.shape[:1] == (1,) and _movement.the_operand(types).rank == len(self.shape)
 
-    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
-        """Only where no axes are put in front, which would not stay there."""
-        if _movement.the_operand(types).rank != len(self.shape):
-            return None
-        return Permuted(BroadcastTo(tuple(self.shape[axis] for axis in order)), (order,), (order,))
-
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = _movement.the_array(arrays)
         widened = x.ndim == len(self.shape) and self.shape[:1] == (1,)

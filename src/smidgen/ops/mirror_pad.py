@@ -80,10 +80,6 @@ class MirrorPad(_movement.Movement):
     def batchable(self, *types: TensorType | None) -> bool:
         return self.paddings[:1] == ((0, 0),)
 
-    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
-        moved = MirrorPad(tuple(self.paddings[axis] for axis in order), self.mode)
-        return Permuted(moved, (order,), (order,))
-
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         mode: Any = _NUMPY[self.mode]
         return (np.pad(_movement.the_array(arrays), self.paddings, mode),)

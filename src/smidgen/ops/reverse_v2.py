@@ -44,11 +44,6 @@ class ReverseV2(_movement.Movement):
             raise ValueError(f"axes {self.axis} of a tensor of shape {x.shape}")
         return (TensorType(x.shape, x.dtype),)
 
-    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
-        rank = len(order)
-        moved = ReverseV2(tuple(order.index(axis % rank) for axis in self.axis))
-        return Permuted(moved, (order,), (order,))
-
     def batchable(self, *types: TensorType | None) -> bool:
         return 0 not in self.axis
 

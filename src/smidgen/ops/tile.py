@@ -53,10 +53,6 @@ class Tile(_movement.Movement):
     def batchable(self, *types: TensorType | None) -> bool:
         return self.multiples[:1] == (1,)
 
-    def permuted(self, order: Order, *types: TensorType | None) -> Permuted | None:
-        moved = Tile(tuple(self.multiples[axis] for axis in order))
-        return Permuted(moved, (order,), (order,))
-
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.tile(_movement.the_array(arrays), self.multiples),)
 
