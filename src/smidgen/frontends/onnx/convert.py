@@ -100,7 +100,7 @@ class Converter:
     def __init__(self, model: Any, name: str, external: ExternalData) -> None:
         self.model = model
         self.external = external
-        self.builder = FoldingBuilder(name)
+        self.builder = FoldingBuilder(name, model.ByteSize())
         self.at = Lowering(self.builder)
         self.opset = opset_of(model)
         self.functions = {(f.domain, f.name, f.overload): f for f in model.functions}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +11,7 @@ from smidgen.errors import UnsupportedModelError
 from smidgen.ir import GraphBuilder, Operator, QuantParams
 from smidgen.ops import Op
 
-MAX_FOLDED_ELEMENTS = 1 << 26
-MAX_FOLDED_BYTES = 1 << 30
+MAX_FOLDED_BYTES = 1 << 28  # beyond four times the model's own size
 MAX_FOLDED_MACS = 1 << 30
 
 
@@ -22,11 +20,15 @@ class FoldingBuilder(GraphBuilder):
 
     Shapes in ONNX are computed by operators, so most models need it to have static shapes at all.
     Results keep the scale of their operands where the operator says that they must.
+
+    Args:
+        name: of the graph.
+        size: bytes of the model.
     """
 
-    def __init__(self, name: str = "model") -> None:
+    def __init__(self, name: str = "model", size: int = 0) -> None:
         super().__init__(name)
-        self.folded_bytes = 0
+        self.left = MAX_FOLDED_BYTES + 4 * size
         self._counts: dict[str, int] = {}
 
     def fresh(self, hint: str) -> str:
@@ -73,15 +75,15 @@ class FoldingBuilder(GraphBuilder):
         return {old: names.get(old, old) for old in wanted}
 
     def spend(self, size: int) -> None:
-        """Count bytes of constants that were worked out.
+        """Count bytes of constants before they are worked out.
 
         Raises:
             UnsupportedModelError: if there are too many.
         """
-        self.folded_bytes += size
-        if self.folded_bytes > MAX_FOLDED_BYTES:
+        self.left -= size
+        if self.left < 0:
             raise UnsupportedModelError(
-                f"its constants grow beyond {MAX_FOLDED_BYTES >> 20} MB when they are worked out",
+                "the model's constants take too much memory when they are worked out",
                 hint="store them in the model as initializers",
             )
 
@@ -113,11 +115,14 @@ class FoldingBuilder(GraphBuilder):
         if any(t is not None and t.quant is not None for t in types):
             return None
         results = op.infer(*types)
-        size = max(math.prod(t.shape) for t in results)
-        plain = all(t.dtype in ("float32", "int32", "bool") for t in results)
-        if not plain or size > MAX_FOLDED_ELEMENTS or op.macs(*types) > MAX_FOLDED_MACS:
+        if any(t.dtype not in ("float32", "int32", "bool") for t in results):
             return None
         self.spend(sum(t.bytes for t in results))
+        if op.macs(*types) > MAX_FOLDED_MACS:
+            raise UnsupportedModelError(
+                f"{op.macs(*types):,} multiplications work out a constant",
+                hint="store it in the model as an initializer",
+            )
         with np.errstate(all="ignore"):
             return tuple(
                 np.asarray(array).astype(type.dtype).reshape(type.shape)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,7 @@ from smidgen.errors import ModelFileError, UnsupportedModelError
 from smidgen.frontends.lowering import Array, Lowering
 from smidgen.frontends.onnx.folding import FoldingBuilder
 from smidgen.frontends.onnx.reader import DAMAGED
-from smidgen.frontends.onnx.tensors import narrowed
+from smidgen.frontends.onnx.tensors import MAX_ELEMENTS, narrowed
 from smidgen.ir import QuantParams
 
 
@@ -138,6 +139,18 @@ class NodeSite:
         if array.size != 1:
             raise self.malformed(f"its {what} has the shape {array.shape}, not one number")
         return float(array.reshape(-1)[0])
+
+    def reserve(self, shape: Sequence[int], itemsize: int = 4) -> None:
+        """Make sure that there is room for a result before it is made.
+
+        Raises:
+            ModelFileError: if its shape is none that a tensor of a small device has.
+            UnsupportedModelError: if the constants of the model grow too large.
+        """
+        size = math.prod(shape)
+        if size > MAX_ELEMENTS or any(d < 0 for d in shape):
+            raise self.malformed(f"its result has the shape {tuple(shape)}")
+        self.folding.spend(size * itemsize)
 
     def shape(self, operand: Operand | int) -> tuple[int, ...]:
         """The shape of an operand, or of the operand in a place."""

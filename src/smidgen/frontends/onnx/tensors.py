@@ -12,7 +12,7 @@ from smidgen.frontends.onnx.reader import DAMAGED, ExternalData, clean, import_o
 
 Array = np.ndarray[Any, Any]
 
-MAX_ELEMENTS = 1 << 28
+MAX_ELEMENTS = 1 << 26
 MAX_RANK = 10
 
 # Element types by their numbers in TensorProto.DataType. Half precision and doubles are computed

@@ -9,7 +9,7 @@ import numpy as np
 
 from smidgen.frontends import lowering as lower
 from smidgen.frontends.onnx.site import NodeSite, Operand, operator
-from smidgen.frontends.onnx.tensors import MAX_ELEMENTS, Array
+from smidgen.frontends.onnx.tensors import Array
 
 Function = Callable[..., Array]
 
@@ -20,13 +20,9 @@ def folded(site: NodeSite, function: Function) -> Array | None:
     constants = [a for a in arrays if not isinstance(a, str)]
     if len(constants) < len(arrays):
         return None
-    shape = np.broadcast_shapes(*(a.shape for a in constants))
-    if np.prod(shape, dtype=object) > MAX_ELEMENTS:
-        raise site.malformed(f"its result has the shape {shape}")
+    site.reserve(np.broadcast_shapes(*(a.shape for a in constants)), 8)
     with np.errstate(all="ignore"):
-        result = np.asarray(function(*constants))
-    site.folding.spend(result.nbytes)
-    return result
+        return np.asarray(function(*constants))
 
 
 def _binary(op: str, function: Function) -> Callable[[NodeSite], Operand]:

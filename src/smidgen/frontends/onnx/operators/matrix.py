@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from smidgen.frontends import lowering as lower
+from smidgen.frontends.onnx.folding import MAX_FOLDED_MACS
 from smidgen.frontends.onnx.site import NodeSite, Operand, operator
 
 
@@ -12,7 +13,10 @@ from smidgen.frontends.onnx.site import NodeSite, Operand, operator
 def mat_mul(site: NodeSite) -> Operand:
     """The product of the last two axes."""
     a, b = site.source(0), site.source(1)
-    if not isinstance(a, str) and not isinstance(b, str) and a.size + b.size < 1 << 22:
+    if not isinstance(a, str) and not isinstance(b, str) and min(a.ndim, b.ndim) == 2 == a.ndim:
+        if a.size * b.shape[1] > MAX_FOLDED_MACS:
+            raise site.refuse("it is a large product of constants", hint="store its result")
+        site.reserve((a.shape[0], b.shape[1]), a.itemsize)
         return np.asarray(np.matmul(a, b))
     return lower.matmul(site.at, site.operand(0), _weights(site, 1))
 

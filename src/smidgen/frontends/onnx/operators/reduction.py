@@ -196,6 +196,7 @@ def _cumulated(site: NodeSite, x: str, axis: int, exclusive: bool, reverse: bool
     at = site.at
     moved, back = lower.move_axis_last(at, x, axis)
     size = site.shape(moved)[-1]
+    site.reserve((size, size), 8)
     triangle = np.tril(np.ones((size, size), np.float32), -1 if exclusive else 0)
     triangle = triangle.T if reverse else triangle
     if site.dtype(x).kind != "f":

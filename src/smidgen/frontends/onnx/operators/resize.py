@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from smidgen.frontends import lowering as lower
-from smidgen.frontends.onnx.operators.shape import check_size
 from smidgen.frontends.onnx.site import NodeSite, Operand, operator
 from smidgen.frontends.onnx.tensors import Array
+
+LARGEST = 1 << 20  # positions along an axis
 
 
 @operator("Upsample")
@@ -107,8 +108,7 @@ def _resize(
 ) -> Operand:
     x = site.x
     dims = site.shape(x)
-    check_size(site, tuple(sizes))
-    if any(s < 1 for s in sizes):
+    if any(not 0 < s < LARGEST for s in sizes):
         raise site.malformed(f"its result has the shape {sizes}")
     changed = [i for i, d in enumerate(dims) if sizes[i] != d or scales[i] != 1]
     positions = {i: _positions(dims[i], sizes[i], scales[i], where) for i in changed}
@@ -148,6 +148,7 @@ def _interpolate(
                     at, x, tuple(sizes[2:]), align_corners=corners, half_pixel_centers=half
                 )
     for axis, places in positions.items():
+        site.reserve((len(places), dims[axis]), 8)
         matrix = _weights(places, dims[axis])
         moved, back = lower.move_axis_last(at, x, axis)
         x = lower.linear(at, moved, matrix)

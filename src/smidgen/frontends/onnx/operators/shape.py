@@ -16,12 +16,6 @@ def reshaped(site: NodeSite, x: Operand, shape: tuple[int, ...]) -> Operand:
     return lower.reshape(site.at, x, shape) if isinstance(x, str) else x.reshape(shape)
 
 
-def check_size(site: NodeSite, shape: tuple[int, ...]) -> None:
-    """Refuse a result that no device, and no desk, has room for."""
-    if math.prod(shape) > MAX_ELEMENTS or any(d < 0 for d in shape):
-        raise site.malformed(f"its result has the shape {shape}")
-
-
 @operator("Shape")
 def shape(site: NodeSite) -> Operand:
     """The operand's shape, or a part of it."""
@@ -127,6 +121,7 @@ def concat(site: NodeSite) -> Operand:
     axis = site.axis(len(site.shape(0)))
     constants = [p for p in parts if not isinstance(p, str)]
     if len(constants) == len(parts):
+        site.reserve((sum(c.size for c in constants),), constants[0].itemsize)
         return np.concatenate(constants, axis)
     present = [site.operand(i) for i in range(len(site)) if 0 not in site.shape(i)]
     if len(present) == 1:
@@ -203,7 +198,7 @@ def gather(site: NodeSite) -> Operand:
     if indices.size and not (-dims[axis] <= indices.min() and indices.max() < dims[axis]):
         raise site.malformed(f"its indices reach beyond the {dims[axis]} of axis {axis}")
     if not isinstance(x, str):
-        check_size(site, (x.size // max(1, dims[axis]), indices.size))
+        site.reserve((x.size // max(1, dims[axis]), indices.size), x.itemsize)
         return np.take(x, indices, axis)
     positions = np.where(indices < 0, indices + dims[axis], indices)
     as_slice = _as_slice(positions)
@@ -250,6 +245,7 @@ def _flat_gather(site: NodeSite, places: Array) -> Operand:
     rest = dims[depth:]
     flat = reshaped(site, x, (math.prod(dims[:depth]), *rest))
     if not isinstance(flat, str):
+        site.reserve((places.size, *rest), flat.itemsize)
         return np.take(flat, places, 0)
     return lower.gather(site.at, flat, places.astype(np.int32), 0)
 
@@ -277,8 +273,8 @@ def expand(site: NodeSite) -> Operand:
     """The operand repeated along its axes of size 1; sizes of 1 in the shape keep its own."""
     x = site.source(0)
     shape = tuple(np.broadcast_shapes(site.shape(x), tuple(site.ints(1, "shape"))))
-    check_size(site, shape)
     if not isinstance(x, str):
+        site.reserve(shape, x.itemsize)
         return np.ascontiguousarray(np.broadcast_to(x, shape))
     return lower.expand(site.at, x, shape)
 
@@ -291,8 +287,8 @@ def tile(site: NodeSite) -> Operand:
     dims = site.shape(x)
     if len(repeats) != len(dims) or any(r < 1 for r in repeats):
         raise site.malformed(f"its repeats are {repeats} for {len(dims)} dimensions")
-    check_size(site, tuple(d * r for d, r in zip(dims, repeats, strict=True)))
     if not isinstance(x, str):
+        site.reserve([d * r for d, r in zip(dims, repeats, strict=True)], x.itemsize)
         return np.tile(x, repeats)
     if set(repeats) == {1}:
         return x
@@ -365,8 +361,10 @@ def pad(site: NodeSite) -> Operand:
     pads = [(0, 0)] * len(dims)
     for place, axis in enumerate(axes):
         pads[axis] = (flat[place], flat[place + len(axes)])
-    check_size(site, tuple(max(0, d + sum(p)) for d, p in zip(dims, pads, strict=True)))
+    if any(abs(p) >= MAX_ELEMENTS for pair in pads for p in pair):
+        raise site.malformed(f"its pads are {flat}")
     if not isinstance(x, str):
+        site.reserve([max(0, d + sum(p)) for d, p in zip(dims, pads, strict=True)], x.itemsize)
         return _padded(x, pads, mode, value)
     return lower.pad(site.at, x, tuple(pads), mode=_PAD_MODES[mode], value=value)
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from smidgen.frontends import lowering as lower
 from smidgen.frontends.lowering import Pairs
 from smidgen.frontends.onnx.site import NodeSite, Operand, operator
-from smidgen.frontends.onnx.tensors import Array
+from smidgen.frontends.onnx.tensors import MAX_ELEMENTS, Array
 
 
 def spatial(site: NodeSite, x: Operand) -> tuple[int, ...]:
@@ -48,7 +50,10 @@ def padding(
     flat = site.integers("pads", (0,) * 2 * len(size))
     if len(flat) != 2 * len(size) or any(not 0 <= p < 1 << 24 for p in flat):
         raise site.malformed(f"its pads are {flat}")
-    return tuple(zip(flat[: len(size)], flat[len(size) :], strict=True))
+    pads = tuple(zip(flat[: len(size)], flat[len(size) :], strict=True))
+    if math.prod(n + sum(p) for n, p in zip(size, pads, strict=True)) > MAX_ELEMENTS:
+        raise site.malformed(f"its pads are {flat}")
+    return pads
 
 
 def _reach(kernel: tuple[int, ...], dilations: tuple[int, ...]) -> tuple[int, ...]:
@@ -96,6 +101,10 @@ def conv_transpose(site: NodeSite) -> Operand:
     strides, dilations = sizes(site, "strides", count), sizes(site, "dilations", count)
     extra = site.integers("output_padding", (0,) * count)
     kernel = _reach(weight.shape[2:], dilations)
+    groups = site.integer("group", 1)
+    if groups < 1 or weight.shape[0] % groups:
+        raise site.malformed(f"weights of shape {weight.shape} in {groups} groups")
+    site.reserve((weight.shape[0], weight.shape[1], groups, *kernel))  # as one dense kernel
     whole = tuple((n - 1) * s + k for n, s, k in zip(size, strides, kernel, strict=True))
     wanted = site.attributes.get("output_shape")
     mode = site.text("auto_pad", "NOTSET")
@@ -121,7 +130,7 @@ def conv_transpose(site: NodeSite) -> Operand:
         pads=tuple(pads),
         output_padding=extra,
         dilations=dilations,
-        groups=site.integer("group", 1),
+        groups=groups,
     )
 
 
@@ -227,6 +236,7 @@ def lrn(site: NodeSite) -> Operand:
         raise site.malformed(f"its size is {size} for an input of {site.shape(x)}")
     squares = lower.multiply(at, x, x)
     # The sum over a window of channels is a product with a matrix that has ones near its diagonal.
+    site.reserve((channels, channels), 32)
     distance = np.arange(channels)[None, :] - np.arange(channels)[:, None]
     near = (distance >= -((size - 1) // 2)) & (distance <= size // 2)
     moved, back = lower.move_axis_last(at, squares, 1)
