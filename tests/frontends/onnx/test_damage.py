@@ -75,23 +75,23 @@ def test_no_mutation_gets_past_the_typed_errors(shared: Path, tmp_path: Path) ->
         files.append(tmp_path / name)
     reader = "smidgen.frontends.onnx:read_bytes_of_model"
     assert survive(reader, files, 0) == {"ok": len(files)}
-    seen = survive(reader, files, 600)
-    assert sum(seen.values()) == 600
-    assert seen["ModelFileError"] > 100 and seen["UnsupportedModelError"] > 5
+    seen = survive(reader, files, 300)
+    assert sum(seen.values()) == 300
+    assert seen["ModelFileError"] > 50 and seen["UnsupportedModelError"] > 2
 
 
 def test_a_file_of_nothing_but_fields_is_refused() -> None:
-    graph = b"\x0a\x00" * 2_000_000  # empty nodes, of which each would take a hundred bytes
+    graph = b"\x0a\x00" * 600_000  # empty nodes, of which each would take a hundred bytes
     length = len(graph)
     varint = bytearray()
     while length:
         varint.append((length & 0x7F) | (0x80 if length > 0x7F else 0))
         length >>= 7
     data = b"\x3a" + bytes(varint) + graph
-    assert count_fields(data) == 2_000_001
+    assert count_fields(data) == 600_001
     with pytest.raises(ModelFileError, match="fields"):
         read_bytes_of_model(data + data)
-    assert MAX_FIELDS < 4_000_000
+    assert MAX_FIELDS < 2_000_000
 
 
 @pytest.mark.parametrize("data", [b"", b"\x08", b"PK\x03\x04", b"\x89HDF\r\n\x1a\n", b"\xff" * 99])

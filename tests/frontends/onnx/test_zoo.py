@@ -24,6 +24,7 @@ MODELS = (
     "andes_resnet8.onnx",
     "andes_rnnoise.onnx",
     "onnxzoo_mnist.onnx",
+    "silero_vad_16k_op15.onnx",
     "st_mobilenet_v2_0.5_128.onnx",
     "ultraface_slim_320.onnx",
     "yunet_n_320.onnx",

@@ -9,7 +9,7 @@ from typing import Any
 from smidgen.errors import ModelFileError, ToolMissingError, UnsupportedModelError
 
 MAX_FILE_BYTES = 1 << 30
-MAX_FIELDS = 3_000_000  # of the messages in a file: the largest models of phones have some 100,000
+MAX_FIELDS = 1_000_000  # of the messages in a file: models of phones have up to 100,000
 MAX_DEPTH = 24
 OPSETS = range(6, 29)  # of ai.onnx; the newest whose operators were compared with ONNX's own tests
 DOMAINS = ("", "ai.onnx", "com.microsoft")
@@ -113,12 +113,13 @@ def count_fields(data: bytes) -> int:
             count += 1
             if count > MAX_FIELDS:
                 raise ModelFileError(f"it has over {MAX_FIELDS:,} fields", hint=DAMAGED)
-            tag, at = _varint(data, at, end)
+            tag, at = _varint(data, at, end) if data[at] > 0x7F else (data[at], at + 1)
             wire = tag & 7
             if wire == 0:
                 _, at = _varint(data, at, end)
             elif wire == 2:
-                length, at = _varint(data, at, end)
+                short = at < end and data[at] < 0x80
+                length, at = (data[at], at + 1) if short else _varint(data, at, end)
                 inner = _MESSAGES[kind].get(tag >> 3)
                 if inner is not None:
                     stack.append((at, min(at + length, end), inner))

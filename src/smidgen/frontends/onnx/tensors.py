@@ -119,7 +119,7 @@ def to_array(tensor: Any, external: ExternalData) -> Array:
         flat = _unpacked(tensor.raw_data, tensor.data_type, count, dtype)
     else:
         flat = _listed(tensor, dtype, count, where)
-    return np.ascontiguousarray(flat.reshape(shape))
+    return flat.reshape(shape)
 
 
 def _unpacked(raw: bytes, number: int, count: int, dtype: np.dtype[Any]) -> Array:

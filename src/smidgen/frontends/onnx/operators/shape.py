@@ -275,7 +275,7 @@ def expand(site: NodeSite) -> Operand:
     shape = tuple(np.broadcast_shapes(site.shape(x), tuple(site.ints(1, "shape"))))
     if not isinstance(x, str):
         site.reserve(shape, x.itemsize)
-        return np.ascontiguousarray(np.broadcast_to(x, shape))
+        return np.array(np.broadcast_to(x, shape))
     return lower.expand(site.at, x, shape)
 
 
@@ -292,7 +292,7 @@ def tile(site: NodeSite) -> Operand:
         return np.tile(x, repeats)
     if set(repeats) == {1}:
         return x
-    return site.at.add("TILE", [x, np.array(repeats, np.int32)])
+    return site.at.add("TILE", [x], multiples=tuple(repeats))
 
 
 @operator("DepthToSpace", "SpaceToDepth")

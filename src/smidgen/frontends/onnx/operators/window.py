@@ -39,12 +39,12 @@ def padding(
     if mode == "VALID":
         return ((0, 0),) * len(size)
     if mode in ("SAME_UPPER", "SAME_LOWER"):
-        pads = []
+        same = []
         for n, k, s in zip(size, kernel, stride, strict=True):
             total = max(0, (-(-n // s) - 1) * s + k - n)
             less, more = total // 2, total - total // 2
-            pads.append((less, more) if mode == "SAME_UPPER" else (more, less))
-        return tuple(pads)
+            same.append((less, more) if mode == "SAME_UPPER" else (more, less))
+        return tuple(same)
     if mode not in ("NOTSET", ""):
         raise site.malformed(f"its auto_pad is {mode!r}")
     flat = site.integers("pads", (0,) * 2 * len(size))
