@@ -82,6 +82,14 @@ class FileTensors:
         """Return whether operators overwrite the tensor and find it again in the next step."""
         return 0 <= index < len(self._records) and bool(self._records[index]["is_variable"])
 
+    def was_uint8(self, index: int) -> bool:
+        """Return whether the tensor is uint8 in the file but int8 here; see `_tflite_uint8`."""
+        return False
+
+    def original(self, index: int) -> TensorType:
+        """Return the tensor's type in the file."""
+        return self.type(index)
+
     def type(self, index: int) -> TensorType:
         """Return a tensor's type.
 

@@ -15,6 +15,7 @@ from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends._tflite_functions import callable_subgraphs, choose_function, file_bytes
 from smidgen.frontends._tflite_known import KNOWN, folded, known
 from smidgen.frontends._tflite_tensors import FileTensors, clean
+from smidgen.frontends._tflite_uint8 import ShiftedTensors, centred, computes_uint8
 from smidgen.frontends._tflite_variables import (
     Handles,
     Key,
@@ -96,11 +97,14 @@ class _Reader:
 
     def graph(self) -> Graph:
         """Return the graph, verified."""
-        inputs = [self._input(int(index)) for index in _vector(self.subgraph["inputs"])]
         operators = self.subgraph["operators"] or []
         names = [operator_name(self.codes, i, record) for i, record in enumerate(operators)]
         _refuse_unsupported(names)
-        nodes = []
+        records = self.subgraph["tensors"] or []
+        if computes_uint8(names, operators, records):
+            self.tensors = ShiftedTensors(records, self.model["buffers"] or [])
+        nodes: list[Node] = []
+        inputs = [self._input(int(index), nodes) for index in _vector(self.subgraph["inputs"])]
         for index, (name, record) in enumerate(zip(names, operators, strict=True)):
             if name in RESOURCE_OPERATORS:
                 self._at(index, name, record, partial(self._resource, name, record))
@@ -108,7 +112,7 @@ class _Reader:
                 self._at(index, name, record, partial(self._known, name, record))
             else:
                 nodes += self._node(index, name, record)
-        outputs = [self._operand(int(index)) for index in _vector(self.subgraph["outputs"])]
+        outputs = [self._result(int(index), nodes) for index in _vector(self.subgraph["outputs"])]
         if not outputs:
             raise ModelFileError("the model has no outputs", hint=_DAMAGED)
         states = self._states()
@@ -128,19 +132,41 @@ class _Reader:
         verify(graph)
         return graph
 
-    def _input(self, index: int) -> str:
-        type = self.tensors.type(index)
+    def _input(self, index: int, nodes: list[Node]) -> str:
+        type = self.tensors.original(index)
         if index in self.names or self.tensors.data(index) is not None:
             raise ModelFileError(
                 "is an input of the model, but also a constant or another input",
                 where=self.tensors.label(index),
                 hint=_DAMAGED,
             )
-        return self._define(index, Value("", type))
+        name = self._define(index, Value("", type))
+        if self.tensors.was_uint8(index):
+            self.names[index] = self._converted(name, self.tensors.type(index), nodes)
+        return name
+
+    def _result(self, index: int, nodes: list[Node]) -> str:
+        """Return the name of an output of the model."""
+        name = self._operand(index)
+        if not self.tensors.was_uint8(index):
+            return name
+        hint = self.given.get(index) or self.tensors.name(index) or f"t{index}"
+        return self._converted(name, self.tensors.original(index), nodes, hint)
+
+    def _converted(self, name: str, type: TensorType, nodes: list[Node], hint: str = "") -> str:
+        """Add a QUANTIZE of a value to a type, and return the name of its result."""
+        output = self._fresh(hint or f"{name}_{type.dtype}")
+        self.values[output] = Value(output, type)
+        op = get_op("QUANTIZE")(type.dtype)  # type: ignore[call-arg]
+        nodes.append(Node(op, (name,), (output,)))
+        return output
 
     def _define(self, index: int, value: Value) -> str:
         """Add a value under the tensor's name and return that name."""
-        name = self._fresh(self.given.get(index) or self.tensors.name(index) or f"t{index}")
+        hint = self.given.get(index) or self.tensors.name(index) or f"t{index}"
+        if value.type.dtype == "int8" and self.tensors.was_uint8(index):
+            hint += "_int8"  # inputs and outputs of the model have the plain name
+        name = self._fresh(hint)
         self.values[name] = replace(value, name=name)
         self.names[index] = name
         return name
@@ -195,16 +221,31 @@ class _Reader:
         (output,) = operands(record, "outputs", 1)
         self._output(output, data)
 
-    def _form(self, name: str, record: Record) -> tuple[TfliteNode, list[str | None]]:
-        """Return an operator as the file has it, and the names of its operands."""
+    def _form(
+        self, name: str, record: Record, before: list[Node] | None = None
+    ) -> tuple[TfliteNode, list[str | None]]:
+        """Return an operator as the file has it, and the names of its operands.
+
+        Those that were uint8 are that again if there are nodes that it may have `before` it.
+        """
         inputs = [None if i < 0 else self._operand(int(i)) for i in _vector(record["inputs"])]
+        for place, i in enumerate(_vector(record["inputs"]) if before is not None else ()):
+            value = inputs[place]
+            if value is not None and self.tensors.was_uint8(i):
+                assert before is not None
+                inputs[place] = self._converted(value, self.tensors.original(i), before)
         types = tuple(None if n is None else self.values[n].type for n in inputs)
         constants = tuple(None if n is None else self.values[n].data for n in inputs)
-        results = tuple(self.tensors.type(int(i)) for i in _vector(record["outputs"]))
+        type_of = self.tensors.type if before is None else self.tensors.original
+        results = tuple(type_of(int(i)) for i in _vector(record["outputs"]))
         return TfliteNode(_options(name, record), types, constants, results), inputs
 
     def _make_node(self, kind: type[Op], record: Record, outputs: list[int]) -> list[Node]:
-        node, inputs = self._form(kind.name, record)
+        before: list[Node] = []
+        after: list[Node] = []
+        # Of uint8 some kernels compute something else.
+        keeps = not kind.shifts and any(self.tensors.was_uint8(i) for i in outputs)
+        node, inputs = self._form(kind.name, record, before if keeps else None)
         results = node.outputs
         _refuse_hybrid(node.types, node.constants)
         try:
@@ -227,12 +268,15 @@ class _Reader:
                 for output, data in zip(outputs, constants, strict=True):
                     self._output(output, data)
                 return []
+        operands = self._with_centred_weights(operands, rule.roles)
         operands = self._with_bias_scale(operands, rule.roles)
-        made = dict(zip(kept, (self._output(i) for i in outputs), strict=True))
+        named = (self._kept(i, after) if keeps else self._output(i) for i in outputs)
+        made = dict(zip(kept, named, strict=True))
         tensors = _vector(record["inputs"])
         for operand, output in op.states.items():
             made[output] = self._new_state(tensors[chosen[operand] or 0])
-        return [Node(op, operands, tuple(made[i] for i in range(len(inferred))))]
+        node_outputs = tuple(made[i] for i in range(len(inferred)))
+        return [*before, Node(op, operands, node_outputs), *after]
 
     def _new_state(self, tensor: int) -> str:
         """Return the value that an operator leaves in a variable tensor."""
@@ -319,6 +363,15 @@ class _Reader:
             self.tensors.take(index, data.nbytes)
         return self._define(index, Value("", self.tensors.type(index), data))
 
+    def _kept(self, index: int, after: list[Node]) -> str:
+        """Add a result that stays uint8, and the QUANTIZE that makes it int8 for others."""
+        lower = self._output(index)
+        kept = self._fresh(f"{lower}_uint8")
+        self.values[kept] = Value(kept, self.tensors.original(index))
+        op = get_op("QUANTIZE")("int8")  # type: ignore[call-arg]
+        after.append(Node(op, (kept,), (lower,)))
+        return kept
+
     def _must_be_new(self, index: int) -> None:
         if index in self.names or self.tensors.data(index) is not None:
             raise ModelFileError(
@@ -326,6 +379,28 @@ class _Reader:
                 where=self.tensors.label(index),
                 hint=_DAMAGED,
             )
+
+    def _with_centred_weights(
+        self, operands: tuple[str | None, ...], roles: tuple[Role, ...]
+    ) -> tuple[str | None, ...]:
+        """Take the zero points of a uint8 model's weights out of them, where int8 has the room."""
+        found = list(operands)
+        for place, (name, role) in enumerate(zip(operands, roles, strict=False)):
+            if name is None or role is not Role.WEIGHT:
+                continue
+            weights = self.values[name]
+            quant = weights.type.quant
+            if weights.data is None or quant is None or not any(quant.zero_points):
+                continue
+            if not isinstance(self.tensors, ShiftedTensors):
+                raise UnsupportedModelError(
+                    "int8 weights have a zero point other than 0",
+                    hint="convert the model with symmetric weights, as runtimes demand of int8",
+                )
+            fresh = self._fresh(f"{name}_centred")
+            self.values[fresh] = replace(centred(weights), name=fresh)
+            found[place] = fresh
+        return tuple(found)
 
     def _with_bias_scale(
         self, operands: tuple[str | None, ...], roles: tuple[Role, ...]

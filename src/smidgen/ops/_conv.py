@@ -90,7 +90,8 @@ class Weighted(Op):
         x, w, bias = three(arrays)
         exact = "float64" if types.dtype == "int16" else self.accumulator
         centred = x.astype(exact) - types.zero_point(0)
-        acc = self.accumulate(centred, w.astype(exact)).astype(np.int64)
+        weights = w.astype(exact) - weight_zero_point(types.inputs)
+        acc = self.accumulate(centred, weights).astype(np.int64)
         if bias is not None:
             acc = acc + bias.astype(np.int64)
         low, high = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
@@ -222,6 +223,12 @@ def image_and_weights(types: tuple[TensorType | None, ...]) -> tuple[TensorType,
     return x, w
 
 
+def weight_zero_point(types: Types) -> int:
+    """The zero point of the weights: 0 but in models that were uint8."""
+    quant = types[1].quant if types[1] is not None else None
+    return 0 if quant is None or quant.axis is not None else quant.zero_point
+
+
 def is_wide(types: Types) -> bool:
     """Whether the runtimes sum in 64 bits: int16 activations, unless the bias is int32."""
     bias = types[2] if len(types) > 2 else None
@@ -342,7 +349,26 @@ def int8_guard(site: Site) -> str | None:
     """Why the portable int8 kernels cannot compute this site, or None."""
     wanted = ("int8", "int4" if _spread(site) else "int8", "int8")
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
+    offset = weight_zero_point(site.inputs)
+    if offset:
+        return f"the weights have zero point {offset}"
     return refusal(site, wanted, got, "int32")
+
+
+def offset_guard(site: Site) -> str | None:
+    """Why the int8 kernels for weights with a zero point cannot compute this site, or None."""
+    got = (site.dtype, site.input(1).dtype, site.output.dtype)
+    return refusal(site, ("int8", "int8", "int8"), got, "int32")
+
+
+def offset_params(params: Mapping[str, Param], site: Site) -> Mapping[str, Param]:
+    """Fields of those kernels: those of the portable ones, and the zero point after the offsets."""
+    fields: dict[str, Param] = {}
+    for name, value in params.items():
+        fields[name] = value
+        if name == "output_offset":
+            fields["weight_offset"] = -weight_zero_point(site.inputs)
+    return fields
 
 
 def _spread(site: Site) -> bool:

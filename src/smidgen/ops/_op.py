@@ -268,6 +268,16 @@ class Op:
     tflm_dtypes: ClassVar[tuple[str, ...] | None] = None
     litert_dtypes: ClassVar[tuple[str, ...] | None] = None
 
+    shifts: ClassVar[bool] = True
+    """Whether a file's uint8 elements may be taken for int8 ones that are 128 lower.
+
+    Runtimes compute the same of both then. Operators whose uint8 kernels do something else take
+    uint8 as it is, or not at all.
+    """
+
+    weight_zero_points: ClassVar[bool] = False
+    """Whether int8 weights may have a zero point: those of uint8 models do."""
+
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         """Output shapes and dtypes (quantization is set by whoever makes the node).
 
@@ -432,7 +442,9 @@ class Op:
                 raise ValueError(f"operand {i} is {type.dtype} without a scale")
             if role is Role.ACTIVATION and type.quant.axis is not None:
                 raise ValueError(f"operand {i} is an activation with per-channel scales")
-            if role is Role.WEIGHT and any(type.quant.zero_points):
+            bytes_only = {t.dtype for t in inputs[:2] if t is not None} == {"int8"}
+            free = self.weight_zero_points and bytes_only and type.quant.axis is None
+            if role is Role.WEIGHT and any(type.quant.zero_points) and not free:
                 raise ValueError(f"operand {i} is a weight with a zero point other than 0")
             if type.dtype == "int16" and any(type.quant.zero_points):
                 raise ValueError(f"operand {i} is int16 with a zero point other than 0")

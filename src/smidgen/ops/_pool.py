@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -41,13 +41,14 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
-DTYPES = ("float32", "int8", "int16")
 MAX_INT16 = 65535  # numbers whose sum fits 32 bits
 
 
 @dataclass(frozen=True)
 class Pool(Op):
     """One number for each channel of each window. The border takes no part."""
+
+    dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8", "int16")
 
     stride_h: int = 1
     stride_w: int = 1
@@ -64,13 +65,13 @@ class Pool(Op):
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
         check_activation(self.fused_activation_function)
-        x = only(types, DTYPES)
+        x = only(types, self.dtypes)
         if x.rank != 4 or not x.size:
             raise ValueError(f"input must be (n, h, w, c) and not empty, got shape {x.shape}")
         return (TensorType((x.shape[0], *self.window.positions(x.shape), x.shape[3]), x.dtype),)
 
     def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
-        return {0: self.window.rows(only(types, DTYPES).shape)}
+        return {0: self.window.rows(only(types, self.dtypes).shape)}
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
@@ -118,7 +119,7 @@ class Pool(Op):
         return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        x = only(types, DTYPES)
+        x = only(types, self.dtypes)
         return (Coupling(x.shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
 
     def macs(self, *types: TensorType | None) -> int:
@@ -180,6 +181,18 @@ def kernels(symbol: str, most: int | None = None) -> tuple[Kernel, ...]:
             overlap=_overlap,
         )
         for variant, dtype, guard, params in variants
+    )
+
+
+def byte_kernel(symbol: str) -> Kernel:
+    """The uint8 kernel of `symbol`."""
+    return Kernel(
+        f"{symbol}_uint8",
+        f"{symbol.removeprefix('sm_')}_uint8.h",
+        guard=_guard("uint8"),
+        params=_int_params,
+        struct="sm_pool_2d_int8_params",
+        overlap=_overlap,
     )
 
 

@@ -36,6 +36,9 @@ def contribution(
     if weights[0] is not weights[1]:
         return None
     w = weights[0].astype(np.float64)
+    quant = types.inputs[1].quant if types.inputs[1] is not None else None
+    if quant is not None and quant.axis is None:
+        w = w - quant.zero_point
     if types.dtype == "float32":
         possible = ((x[0] != 0) | (x[1] != 0)).astype(np.float64)
         live = accumulate(possible, (w != 0).astype(np.float64)) > 0

@@ -24,6 +24,8 @@ class AveragePool2D(_pool.Pool):
     """
 
     name: ClassVar[str] = "AVERAGE_POOL_2D"
+    dtypes: ClassVar[tuple[str, ...]] = (*_pool.Pool.dtypes, "uint8")
+    shifts: ClassVar[bool] = False  # ties go up where numbers have no sign
 
     def _sums(self, x: Array) -> tuple[Array, Array]:
         """Sums over windows (n, out_h, out_w, c), and their sizes (1, out_h, out_w, 1)."""
@@ -56,4 +58,7 @@ class AveragePool2D(_pool.Pool):
         bounds = int_bounds(self.fused_activation_function, types.quant(-1), types.dtype)
         return (np.clip(means, *bounds).astype(types.dtype),)
 
-    kernels = _pool.kernels("sm_average_pool_2d", most=256)  # sums in 16 bits
+    kernels = (
+        *_pool.kernels("sm_average_pool_2d", most=256),  # sums in 16 bits
+        _pool.byte_kernel("sm_average_pool_2d"),
+    )

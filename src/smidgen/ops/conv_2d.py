@@ -43,6 +43,7 @@ class Conv2D(_conv.Convolution):
     """
 
     name: ClassVar[str] = "CONV_2D"
+    weight_zero_points: ClassVar[bool] = True
     accumulator: ClassVar[str] = "float64"  # matrix products of floats are the fast ones
     weight_axis: ClassVar[int] = 0
 
@@ -136,6 +137,14 @@ class Conv2D(_conv.Convolution):
             params=_int8_params,
             arguments=(0,),
             struct="sm_conv_2d_int8_params",
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_conv_2d_int8_offset",
+            "conv_2d_int8_offset.h",
+            guard=_conv.offset_guard,
+            params=lambda site: _conv.offset_params(_int8_params(site), site),
+            arguments=(0,),
             overlap=_conv.window_overlap,
         ),
         Kernel(

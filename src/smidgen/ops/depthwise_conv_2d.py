@@ -50,6 +50,7 @@ class DepthwiseConv2D(_conv.Convolution):
     """
 
     name: ClassVar[str] = "DEPTHWISE_CONV_2D"
+    weight_zero_points: ClassVar[bool] = True
     accumulator: ClassVar[str] = "int32"
     weight_axis: ClassVar[int] = 3
     channelwise: ClassVar[bool] = True
@@ -152,6 +153,14 @@ class DepthwiseConv2D(_conv.Convolution):
             arguments=(0,),
             struct="sm_depthwise_conv_2d_int8_params",
             scratch=lambda site: site.input(1).size,
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
+            "sm_depthwise_conv_2d_int8_offset",
+            "depthwise_conv_2d_int8_offset.h",
+            guard=_conv.offset_guard,
+            params=lambda site: _conv.offset_params(_int8_params(site), site),
+            arguments=(0,),
             overlap=_conv.window_overlap,
         ),
         Kernel(

@@ -53,6 +53,7 @@ class FullyConnected(_conv.Weighted):
     """
 
     name: ClassVar[str] = "FULLY_CONNECTED"
+    weight_zero_points: ClassVar[bool] = True
     accumulator: ClassVar[str] = "float64"  # matrix products of floats are the fast ones
     weight_axis: ClassVar[int] = 0
     # A channel has few weights for the bytes of a scale, and channels differ less than those of
@@ -195,6 +196,13 @@ class FullyConnected(_conv.Weighted):
             params=_int8_params,
             arguments=(0,),
             struct="sm_fully_connected_int8_params",
+        ),
+        Kernel(
+            "sm_fully_connected_int8_offset",
+            "fully_connected_int8_offset.h",
+            guard=_conv.offset_guard,
+            params=lambda site: _conv.offset_params(_int8_params(site), site),
+            arguments=(0,),
         ),
         Kernel(
             "sm_fully_connected_int16",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
+DTYPES = ("float32", "int8", "uint8")
 
 
 def _sizes(site: Site) -> dict[str, Param]:
@@ -90,13 +91,14 @@ class ResizeBilinear(Op):
     """
 
     name: ClassVar[str] = "RESIZE_BILINEAR"
+    shifts: ClassVar[bool] = False  # LiteRT interpolates uint8 in float32
 
     size: tuple[int, int] = (1, 1)
     align_corners: bool = False
     half_pixel_centers: bool = False
 
     def infer(self, *types: TensorType | None) -> tuple[TensorType, ...]:
-        x = only(types)
+        x = only(types, DTYPES)
         if x.rank != 4 or not x.size:
             raise ValueError(f"takes images (n, h, w, c), got shape {x.shape}")
         if min(self.size) < 1:
@@ -125,6 +127,9 @@ class ResizeBilinear(Op):
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
         x = one(arrays)
+        if x.dtype == np.uint8:
+            real = self._interpolated(x.astype(np.float32), float_places, np.float32(1))
+            return ((real + np.float32(0.5)).astype(np.uint8),)
         sums = self._interpolated(x.astype(np.int64), integer_places, np.int64(1024))
         return (weigh(sums).astype(x.dtype),)
 
@@ -136,7 +141,9 @@ class ResizeBilinear(Op):
         """
         x = types.inputs[0]
         assert x is not None
-        return (unknown(types.outputs[0]),) if x.quant is None else monotone(self, types, *ranges)
+        if x.dtype != "int8":
+            return (unknown(types.outputs[0]),)
+        return monotone(self, types, *ranges)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
@@ -176,10 +183,17 @@ class ResizeBilinear(Op):
             guard=_guard("float32"),
             params=_float_params,
         ),
+        Kernel(
+            "sm_resize_bilinear_uint8",
+            "resize_bilinear_uint8.h",
+            guard=_guard("uint8"),
+            params=_float_params,
+            struct="sm_resize_bilinear_float32_params",
+        ),
     )
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        return (Coupling(only(types).shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
+        return (Coupling(only(types, DTYPES).shape[3], (AxisRef(0, 3), AxisRef(-1, 3))),)
 
     def macs(self, *types: TensorType | None) -> int:
         return 4 * self.infer(*types)[0].size

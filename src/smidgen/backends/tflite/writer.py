@@ -194,6 +194,7 @@ class _Writer:
             error.where = error.where or node.label
             raise
         inside = {output for i, output in op.states.items() if node.inputs[i] is not None}
+        self._check_weights(node, types)
         inputs = [self.operand(node, operand) for operand in form.operands]
         while inputs and inputs[-1] == -1 and form.operands[len(inputs) - 1] is not None:
             inputs.pop()
@@ -250,6 +251,19 @@ class _Writer:
             operators.append(self.plain("ASSIGN_VARIABLE", [handle, value], []))
         tensors, self.tensors = self.tensors, main
         return {"inputs": [], "outputs": [], "operators": operators, "tensors": tensors}
+
+    @staticmethod
+    def _check_weights(node: Node, types: NodeTypes) -> None:
+        """Refuse int8 weights with a zero point: runtimes would ignore it."""
+        assert isinstance(node.op, Op)
+        for role, type in zip(node.op.quant_rule(*types.inputs).roles, types.inputs, strict=False):
+            if role is Role.WEIGHT and type is not None and type.quant is not None:
+                if any(type.quant.zero_points):
+                    raise UnsupportedModelError(
+                        "int8 weights with a zero point, which no runtime's int8 kernels take",
+                        where=node.label,
+                        hint="other runtimes run the uint8 file that the model came from",
+                    )
 
     def operand(self, node: Node, operand: int | Array | None) -> int:
         """Return the tensor of an operand, -1 for one left out."""
