@@ -30,7 +30,7 @@ _HEAD = """\
 
 Made by `python -m docs.generate` from `src/smidgen/ops/`. Names and attributes are LiteRT's;
 tensors are channels-last. The last column says what the C takes: int4 are the weights of an int8
-layer, *any* is an operator that only moves elements. Each has a portable kernel; those that take
+layer, int16 has weights of int8, *any* is an operator that only moves elements. Each has a portable kernel; those that take
 most of the time have others besides, for cores with DSP instructions and for small cores.
 [Verify](verify.md) says how exact each operator is on each runtime.
 
@@ -54,7 +54,7 @@ def _kernels(op: type[Op]) -> str:
     if isinstance(op.kernels, Unsupported):
         return f"none: {_cell(op.kernels.why)}"
     symbols = "".join(k.symbol for k in op.kernels if not k.alias)
-    found = [word for word in ("int8", "int4", "float32") if word in symbols]
+    found = [word for word in ("int8", "int4", "int16", "float32") if word in symbols]
     if "bytes" in symbols and found:
         found.insert(0, "int8")
     return ", ".join(found) or "any"

@@ -27,6 +27,7 @@ READABLE = {  # file: (input, output, operators)
     "zoo/mp_face_full_range_sparse.tflite": ("float32[1,192,192,3]", "float32[1,2304,16]", 160),
     "zoo/oww_embedding_model.tflite": ("float32[1,76,32,1]", "float32[1,1,1,96]", 64),
     "zoo/support_movie_review_nl.tflite": ("int32[1,256]", "float32[1,2]", 5),
+    "zoo/coral_deeplabv3_mnv2_dm05_uint8.tflite": ("uint8[1,513,513,3]", "int64[1,513,513]", 81),
     "zoo/silabs_kws_on_off_v3.tflite": ("int8[1,98,1,104]", "int8[1,3]", 107),
     "zoo/tflm_hello_world_float.tflite": ("float32[1,1]", "float32[1,1]", 3),
     "zoo/tflm_hello_world_int8.tflite": ("int8[1,1]", "int8[1,1]", 3),

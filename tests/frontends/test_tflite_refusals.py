@@ -236,11 +236,6 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
         UnsupportedModelError,
         "BlockwiseQuantization",
     ),
-    "uint8 activations": (
-        both(change("tensors.0.type", FileType.UINT8), quantized(0, zero_point=[128])),
-        ModelFileError,
-        "are uint8, int8, int32",
-    ),
     "hybrid": (
         both(change("tensors.0.type", FileType.FLOAT32), change("tensors.0.quantization", None)),
         UnsupportedModelError,

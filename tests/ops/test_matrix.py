@@ -88,6 +88,13 @@ def pads_integers(sample: Sample) -> str | None:
 
 
 BORDER = "TFLM pads with 0 whatever the zero point is"
+
+
+def wide_indices(sample: Sample) -> str | None:
+    return INT64 if getattr(sample.op, "output_type", "") == "INT64" else None
+
+
+INT64 = "TFLM has int32 indices"
 UINT8 = "TFLM makes uint8 of int8 alone"
 UINT8_OF = {(dtype, "uint8") for dtype in ("float32", "uint8")}
 INT32 = "LiteRT makes no int32"
@@ -102,6 +109,8 @@ EXCEPTIONS = {
     ("QUANTIZE", "BUILTIN_REF"): Cell(
         unsupported=lambda s: INT32 if conversion(s)[1] == "int32" else None
     ),
+    ("ARG_MAX", "TFLM"): Cell(unsupported=wide_indices),
+    ("ARG_MIN", "TFLM"): Cell(unsupported=wide_indices),
     ("SPACE_TO_BATCH_ND", "TFLM"): Cell(unsupported=pads_integers),
     ("LOGISTIC", "BUILTIN_REF"): exact_below(2, RADIUS),
     # LiteRT squashes by polynomials where TFLM has a table.

@@ -35,4 +35,14 @@ static inline void sm_put_int32(void *to, int32_t i, int32_t value) {
   SM_ITEM_COPY(SM_ITEM_AT((int32_t *)to + i, 4), &value, 4);
 }
 
+/* An index, int64 if it is `wide`, int32 otherwise. Arenas are aligned to 4 bytes only. */
+static inline void sm_put_index(void *to, int32_t i, int32_t index, int32_t wide) {
+  if (wide) {
+    const int64_t value = index;
+    SM_ITEM_COPY(SM_ITEM_AT((uint8_t *)to + 8 * (size_t)i, 4), &value, 8);
+  } else {
+    sm_put_int32(to, i, index);
+  }
+}
+
 #endif

@@ -1,6 +1,6 @@
 """What ARG_MAX and ARG_MIN share: where along an axis the extreme element is, the first if several.
 
-Indices are int32: what TensorFlow Lite Micro has.
+Indices are int32, which is what TensorFlow Lite Micro has, or int64.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from smidgen.ops._sample import Sample
 
 Array = np.ndarray[Any, Any]
+OUTPUT_TYPES = ("INT32", "INT64")
 
 
 def _guard(dtype: str) -> Callable[[Site], str | None]:
@@ -49,6 +49,7 @@ def _loops(site: Site) -> dict[str, Param]:
         "outer": math.prod(shape[:axis]),
         "size": shape[axis],
         "inner": math.prod(shape[axis + 1 :]),
+        "wide": int(site.output.dtype == "int64"),
     }
 
 
@@ -73,6 +74,7 @@ class Arg(Op):
     """An operator that finds an element along `axis`, which counts from 0."""
 
     axis: int
+    output_type: str
     options: ClassVar[str]
     find: ClassVar[Any]  # a numpy function
 
@@ -80,7 +82,10 @@ class Arg(Op):
         x = only(types)
         if not 0 <= self.axis < x.rank or not x.shape[self.axis]:
             raise ValueError(f"nothing is on axis {self.axis} of {x}")
-        return (TensorType((*x.shape[: self.axis], *x.shape[self.axis + 1 :]), "int32"),)
+        if self.output_type not in OUTPUT_TYPES:
+            raise ValueError(f"output type {self.output_type} is not INT32 or INT64")
+        shape = (*x.shape[: self.axis], *x.shape[self.axis + 1 :])
+        return (TensorType(shape, self.output_type.lower()),)
 
     def batchable(self, *types: TensorType | None) -> bool:
         return self.axis > 0
@@ -90,7 +95,8 @@ class Arg(Op):
         return Permuted(moved, (order,), (without(order, {self.axis}),))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
-        return (np.asarray(type(self).find(one(arrays), self.axis)).astype(np.int32),)
+        found = np.asarray(type(self).find(one(arrays), self.axis))
+        return (found.astype(self.output_type.lower()),)
 
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
@@ -101,8 +107,8 @@ class Arg(Op):
         """Any position on the axis."""
         x, out = types.inputs[0], types.outputs[0]
         assert x is not None
-        low = np.zeros(out.shape, np.int32)
-        return ((low, low + np.int32(x.shape[self.axis] - 1)),)
+        low = np.zeros(out.shape, out.dtype)
+        return ((low, np.full(out.shape, x.shape[self.axis] - 1, out.dtype)),)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), outputs=Role.INDEX)
@@ -111,16 +117,11 @@ class Arg(Op):
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
-        if node.options["output_type"] != "INT32":
-            raise UnsupportedModelError(
-                f"indices are {node.options['output_type']}",
-                hint="export the model with output_type=tf.int32, which every runtime has",
-            )
-        return cls(node.axis(1)), (0,)  # type: ignore[call-arg]
+        return cls(node.axis(1), node.options["output_type"]), (0,)  # type: ignore[call-arg]
 
     def tflite_write(self, types: NodeTypes) -> TfliteOp:
         axis = np.array(self.axis, np.int32)
-        return TfliteOp(self.options, {"output_type": "INT32"}, (0, axis))
+        return TfliteOp(self.options, {"output_type": self.output_type}, (0, axis))
 
     def tflite_version(self, types: NodeTypes) -> int:
         return 2 if types.dtype == "int8" else 1
@@ -147,6 +148,7 @@ class Arg(Op):
         def draw_sample(draw: st.DrawFn) -> Sample:
             x = draw(_draw.tensor(_draw.shape(min_rank=2)))
             axis = draw(st.sampled_from((x.rank - 1, draw(st.integers(1, x.rank - 1)))))
-            return Sample(cls(axis), (Operand(x),))  # type: ignore[call-arg]
+            kind = draw(st.sampled_from(("INT32", *OUTPUT_TYPES)))
+            return Sample(cls(axis, kind), (Operand(x),))  # type: ignore[call-arg]
 
         return draw_sample()

@@ -12,12 +12,13 @@ from smidgen.ops import _arg
 
 @dataclass(frozen=True)
 class ArgMax(_arg.Arg):
-    """Position of the greatest element along `axis`, int32; the first if there are several."""
+    """Position of the greatest element along `axis`; the first if there are several."""
 
     name: ClassVar[str] = "ARG_MAX"
     options: ClassVar[str] = "ArgMaxOptions"
     find: ClassVar[Any] = np.argmax
 
     axis: int = 0
+    output_type: str = "INT32"
 
     kernels = _arg.kernels(1)
