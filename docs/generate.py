@@ -30,8 +30,9 @@ _HEAD = """\
 
 Made by `python -m docs.generate` from `src/smidgen/ops/`. Names and attributes are LiteRT's;
 tensors are channels-last. The last column says what the C takes: int4 are the weights of an int8
-layer, int16 has weights of int8, *any* is an operator that only moves elements. Each has a portable kernel; those that take
-most of the time have others besides, for cores with DSP instructions and for small cores.
+layer, weights of an int16 layer are int8, *any* is an operator that only moves elements. Each has a
+portable kernel; those that take most of the time have others besides, for cores with DSP
+instructions and for small cores.
 [Verify](verify.md) says how exact each operator is on each runtime.
 
 | operator | what it computes | attributes | in C |
