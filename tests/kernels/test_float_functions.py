@@ -17,13 +17,16 @@ from smidgen.numerics.tabulate import erfc
 pytestmark = pytest.mark.toolchain
 
 Array = np.ndarray[Any, Any]
+NAN, INF = float("nan"), float("inf")
 
 KERNELS = Path(smidgen.__file__).parent / "kernels"
 HARNESS = """
 #include "math_erfc.h"
 #include "math_exp.h"
 #include "math_floor.h"
+#include "math_fmod.h"
 #include "math_log.h"
+#include "math_pow.h"
 #include "math_sin_cos.h"
 #include "math_sqrt.h"
 #include "tanh_float32.h"
@@ -40,6 +43,13 @@ EACH(run_cos, sm_cos(x[i]))
 EACH(run_erfc, sm_erfc(x[i]))
 EACH(run_floor, sm_floor(x[i]))
 EACH(run_round, sm_round(x[i]))
+#define PAIRS(name, call) \
+  void name(int32_t n, const float *x, const float *y, float *z); \
+  void name(int32_t n, const float *x, const float *y, float *z) { \
+    for (int32_t i = 0; i < n; ++i) z[i] = call; \
+  }
+PAIRS(run_pow, sm_pow(x[i], y[i]))
+PAIRS(run_fmod, sm_fmod(x[i], y[i]))
 void run_tanh(int32_t n, const float *x, float *y);
 void run_tanh(int32_t n, const float *x, float *y) {
   const sm_tanh_float32_params p = {n};
@@ -69,6 +79,14 @@ def call(library: ctypes.CDLL, name: str, x: Any) -> Array:
     run = getattr(library, f"run_{name}")
     run(x.size, x.ctypes.data_as(ctypes.c_void_p), y.ctypes.data_as(ctypes.c_void_p))
     return y.astype(np.float64)
+
+
+def call_pair(library: ctypes.CDLL, name: str, x: Any, y: Any) -> Array:
+    x, y = (np.asarray(a).astype(np.float32) for a in (x, y))
+    z = np.empty_like(x)
+    pointers = (a.ctypes.data_as(ctypes.c_void_p) for a in (x, y, z))
+    getattr(library, f"run_{name}")(x.size, *pointers)
+    return z.astype(np.float64)
 
 
 def samples(low: float, high: float) -> Array:
@@ -126,14 +144,44 @@ def test_reduction_of_multiples_of_a_quarter_turn(library: ctypes.CDLL, name: st
     assert units(call(library, name, x), getattr(np, name)(x.astype(np.float64))) <= 3.0
 
 
+def test_pow(library: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(2)
+    x = np.exp(rng.uniform(-88, 88, 100_000)).astype(np.float32)
+    y = (rng.uniform(-87, 87, x.size) / np.log(x)).astype(np.float32)  # results that are floats
+    assert units(call_pair(library, "pow", x, y), np.power(x.astype(np.float64), y)) <= 2.0
+    whole = rng.integers(-9, 10, x.size)
+    near = rng.normal(0, 3, x.size).astype(np.float32)
+    want = np.power(near.astype(np.float64), whole)
+    kept = (np.abs(want) < 1e38) & (np.abs(want) > 1e-37)
+    assert units(call_pair(library, "pow", near, whole)[kept], want[kept]) <= 2.0
+
+
+def test_powers_of_what_is_special(library: ctypes.CDLL) -> None:
+    odd = [0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5, 3.0, 1e30, 1e38, INF, -INF, NAN]
+    x, y = (a.ravel() for a in np.meshgrid(odd, odd))
+    with np.errstate(all="ignore"):
+        want = np.power(x.astype(np.float32), y.astype(np.float32))
+    np.testing.assert_allclose(call_pair(library, "pow", x, y), want, rtol=3e-7)
+
+
+def test_fmod_is_exact(library: ctypes.CDLL) -> None:
+    rng = np.random.default_rng(3)
+    x, y = (
+        (np.exp(rng.uniform(-103, 88, 50_000)) * rng.choice((-1, 1), 50_000)).astype(np.float32)
+        for _ in range(2)
+    )
+    np.testing.assert_array_equal(call_pair(library, "fmod", x, y), np.fmod(x, y))
+    odd = [0.0, -0.0, 1.0, -2.5, 1e-45, 3e38, INF, -INF, NAN]
+    x, y = (a.ravel().astype(np.float32) for a in np.meshgrid(odd, odd))
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(call_pair(library, "fmod", x, y), np.fmod(x, y))
+
+
 def test_exp_beyond_its_range(library: ctypes.CDLL) -> None:
     got = call(library, "exp", [-87.1, -1e30, -np.inf, 88.8, 1e30, np.inf, np.nan])
     assert got[:3].tolist() == [0.0, 0.0, 0.0]
     assert got[3:6].tolist() == [np.inf] * 3
     assert np.isnan(got[6])
-
-
-NAN, INF = float("nan"), float("inf")
 
 
 @pytest.mark.parametrize(

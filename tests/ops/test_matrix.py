@@ -97,6 +97,7 @@ def wide_indices(sample: Sample) -> str | None:
 INT64 = "TFLM has int32 indices"
 UINT8 = "TFLM makes uint8 of int8 alone"
 UINT8_OF = {(dtype, "uint8") for dtype in ("float32", "uint8")}
+CASTS = "TFLM does not cast to int64, bool and uint8"
 INT32 = "LiteRT makes no int32"
 CHANNELS = "TFLM refuses int4 weights of FULLY_CONNECTED with a scale for each channel"
 WIDE_LSTM = "LiteRT has no LSTM of int16 activations"
@@ -105,6 +106,10 @@ RADIUS = "LiteRT is wrong just inside the radius beyond which the result is cons
 EXCEPTIONS = {
     ("FULLY_CONNECTED", "TFLM"): Cell(unsupported=no_int4_channels),
     ("FULLY_CONNECTED", "BUILTIN_REF"): Cell(rounding="single"),
+    ("CAST", "TFLM"): Cell(
+        unsupported=lambda s: CASTS if conversion(s)[1] in ("int64", "bool", "uint8") else None
+    ),
+    ("DIV", "BUILTIN_REF"): Cell(lsb=1),  # it divides the scales in float32
     ("QUANTIZE", "TFLM"): Cell(unsupported=lambda s: UINT8 if conversion(s) in UINT8_OF else None),
     ("QUANTIZE", "BUILTIN_REF"): Cell(
         unsupported=lambda s: INT32 if conversion(s)[1] == "int32" else None

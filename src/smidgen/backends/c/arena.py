@@ -260,9 +260,16 @@ def _problem(
                 start.setdefault(buffer_of[name], i)
         if call.scratch_bytes:
             scratch.append(Buffer(_scratch_name(i), call.scratch_bytes, i, i + 1))
-    tensors = [Buffer(n, max(1, graph.type(n).bytes), start[n], end[n]) for n in start]
+    tensors = [
+        Buffer(n, max(1, graph.type(n).bytes), start[n], end[n], alignment_of(graph.type(n).dtype))
+        for n in start
+    ]
     last = len(calls)
-    tensors += [Buffer(_output_name(n), graph.type(n).bytes, last, last + 1) for n in copied]
+    for name in copied:
+        type, lifespan = graph.type(name), (last, last + 1)
+        tensors.append(
+            Buffer(_output_name(name), type.bytes, *lifespan, alignment_of(type.dtype))
+        )
     overlaps = [o for o in _overlaps(calls, buffer_of, end) if anyhow.get(o.output) != o.input]
     overlaps += [Overlap(i, o) for o, i in anyhow.items()]
     return MemoryProblem((*tensors, *scratch), tuple(overlaps))
@@ -287,3 +294,8 @@ def _overlaps(
             if buffer not in apart and end[buffer] == i + 1 and written:
                 found.append(Overlap(buffer, output, lead))
     return found
+
+
+def alignment_of(dtype: str) -> int:
+    """What the address of a tensor is a multiple of: 4, and 8 for 64-bit integers."""
+    return 8 if dtype == "int64" else 4

@@ -12,7 +12,7 @@ from smidgen.backends.c._write_calls import MOVE_ROWS, CallWriter, Constants
 from smidgen.backends.c._write_header import c_identifier as c_identifier
 from smidgen.backends.c._write_header import function_prefix, write_header
 from smidgen.backends.c._write_reset import reset_function
-from smidgen.backends.c.arena import Arena
+from smidgen.backends.c.arena import Arena, alignment_of
 from smidgen.backends.c.stream import Stream
 from smidgen.ir import Graph
 
@@ -93,7 +93,10 @@ def emit_library(
         params += writer.params
         body = _STATEFUL if graph.states else _STATELESS
         lines = "".join(writer.lines) or "  (void)a;\n"
-        bodies.append(body.format(name=function_prefix(name, graph, functions), calls=lines))
+        known = [graph.type(n).dtype for n in (*graph.inputs, *graph.producers)]
+        alignment = max(map(alignment_of, known))
+        prefix = function_prefix(name, graph, functions)
+        bodies.append(body.format(name=prefix, calls=lines, alignment=alignment))
     graphs = [graph for graph, _ in functions]
     if any(graph.states for graph in graphs):
         bodies.insert(0, reset_function(name, graphs, functions[0][1].states.offsets, constants))
@@ -169,7 +172,7 @@ _STATELESS = dedent(
     """\
     int {name}_invoke(void *arena) {{
       uint8_t *a = arena;
-      if (a == NULL || (uintptr_t)arena % 4 != 0) {{
+      if (a == NULL || (uintptr_t)arena % {alignment} != 0) {{
         return -1;
       }}
     {calls}  return 0;
@@ -181,7 +184,7 @@ _STATEFUL = dedent(
     """\
     int {name}_invoke(void *arena, void *state) {{
       uint8_t *a = arena, *s = state;
-      if (a == NULL || s == NULL || (uintptr_t)arena % 4 != 0 || (uintptr_t)state % 4 != 0) {{
+      if (a == NULL || s == NULL || (uintptr_t)arena % {alignment} != 0 || (uintptr_t)state % 4 != 0) {{
         return -1;
       }}
     {calls}  return 0;

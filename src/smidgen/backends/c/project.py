@@ -86,6 +86,7 @@ def _example(source: Source) -> str:
         reset = f"  {name}_reset(state); /* before the first step of each stream */\n\n"
     given = f"{function}_invoke(arena, state)" if function in source.stateful else ""
     given = given or f"{function}_invoke(arena)"
+    word = "uint64_t" if "arena % 8" in source.source else "uint32_t"
     first, last = "input0" if many_in else "input", "output0" if many_out else "output"
     macro = function.upper()
     text = dedent(
@@ -97,7 +98,7 @@ def _example(source: Source) -> str:
         #include <string.h>
 
         /* All the memory that the model needs besides its stack. */
-        static uint32_t arena[({upper}_ARENA_BYTES + 3) / 4];
+        static {word} arena[({upper}_ARENA_BYTES + sizeof({word}) - 1) / sizeof({word})];
 
         BLOCKint main(void) {{
         RESET

@@ -1,0 +1,25 @@
+"""GREATER: whether a > b, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ops import _comparison
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class Greater(_comparison.Comparison):
+    """Whether a > b, with numpy's broadcasting."""
+
+    name: ClassVar[str] = "GREATER"
+    options: ClassVar[str] = "GreaterOptions"
+
+    def compare(self, a: Array, b: Array) -> Array:
+        return a > b
+
+    kernels = _comparison.kernels("greater")

@@ -1,0 +1,25 @@
+"""GREATER_EQUAL: whether a >= b, element by element."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from smidgen.ops import _comparison
+
+Array = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True)
+class GreaterEqual(_comparison.Comparison):
+    """Whether a >= b, with numpy's broadcasting."""
+
+    name: ClassVar[str] = "GREATER_EQUAL"
+    options: ClassVar[str] = "GreaterEqualOptions"
+
+    def compare(self, a: Array, b: Array) -> Array:
+        return a >= b
+
+    kernels = _comparison.kernels("greater_equal")
