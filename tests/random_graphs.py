@@ -515,7 +515,9 @@ def _not_negative(name: str) -> Callable[[_Growth, str], object]:
 
 
 # Of floats: functions that make much of little, so that runtimes do not stay close.
-UNSTABLE = frozenset(["CEIL", "EXP", "FLOOR", "ROUND", "SIGN", "SQUARE"])
+UNSTABLE = frozenset(
+    ["DIV", "POW", "FLOOR_DIV", "FLOOR_MOD", "CEIL", "EXP", "FLOOR", "ROUND", "SIGN", "SQUARE"]
+)
 # What LiteRT's reference kernels compute in a way of their own (see `tests/ops/test_matrix.py`).
 OTHERWISE = frozenset(["FULLY_CONNECTED", "LOGISTIC", "TANH"])
 

@@ -267,9 +267,7 @@ def _problem(
     last = len(calls)
     for name in copied:
         type, lifespan = graph.type(name), (last, last + 1)
-        tensors.append(
-            Buffer(_output_name(name), type.bytes, *lifespan, alignment_of(type.dtype))
-        )
+        tensors.append(Buffer(_output_name(name), type.bytes, *lifespan, alignment_of(type.dtype)))
     overlaps = [o for o in _overlaps(calls, buffer_of, end) if anyhow.get(o.output) != o.input]
     overlaps += [Overlap(i, o) for o, i in anyhow.items()]
     return MemoryProblem((*tensors, *scratch), tuple(overlaps))

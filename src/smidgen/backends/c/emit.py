@@ -184,7 +184,10 @@ _STATEFUL = dedent(
     """\
     int {name}_invoke(void *arena, void *state) {{
       uint8_t *a = arena, *s = state;
-      if (a == NULL || s == NULL || (uintptr_t)arena % {alignment} != 0 || (uintptr_t)state % 4 != 0) {{
+      if (a == NULL || (uintptr_t)arena % {alignment} != 0) {{
+        return -1;
+      }}
+      if (s == NULL || (uintptr_t)state % 4 != 0) {{
         return -1;
       }}
     {calls}  return 0;
