@@ -183,6 +183,7 @@ def quantize(
         "file_bytes": size,
         "constant_bytes": graph.constant_bytes,
         "layers": [dataclasses.asdict(e) for e in errors],
+        "float_layers": [dataclasses.asdict(layer) for layer in q.float_layers(graph)],
     }
     _print(as_json, facts, tables.quantize(facts, errors))
 

@@ -154,9 +154,19 @@ def quantize(facts: dict[str, Any], errors: Sequence[LayerError]) -> list[Any]:
     columns = ("layer ", "own dB", "so far dB", "clipped", "likely cause ")
     return [
         table("Signal to noise by layer, worst first", columns, rows),
+        *float_layers(facts["float_layers"]),
         f"wrote {facts['out']}: {facts['file_bytes']:,} bytes, of which "
         f"{facts['constant_bytes']:,} are constants",
     ]
+
+
+def float_layers(layers: Sequence[dict[str, Any]]) -> list[Any]:
+    """The layers that are not computed in integers, if there are any."""
+    if not layers:
+        return []
+    rows = [(e["layer"], e["elements"], e["converted"], e["reason"]) for e in layers]
+    columns = ("layer ", "float elements", "converted", "why ")
+    return [table("Layers that stay in float32", columns, rows)]
 
 
 def compile(facts: dict[str, Any]) -> list[Any]:

@@ -12,6 +12,7 @@ import numpy as np
 from smidgen import __version__
 from smidgen.errors import DataError
 from smidgen.ir import Graph
+from smidgen.transforms.quantize import float_layers
 
 if TYPE_CHECKING:
     from smidgen.backends.c.arena import Arena
@@ -44,6 +45,7 @@ def build_record(result: Squeezed, source: Graph) -> dict[str, Any]:
         "arena": arena_record(result.firmware.arena),
         "weights": _weights(original, result.model),
         "errors": [dataclasses.asdict(e) for e in result.errors],
+        "float_layers": [dataclasses.asdict(layer) for layer in float_layers(result.model)],
         "verification": result.verification.to_json(),
     }
 

@@ -16,14 +16,17 @@ from smidgen.transforms.quantize.convert import convert
 from smidgen.transforms.quantize.correct_bias import correct_bias
 from smidgen.transforms.quantize.equalize import equalize
 from smidgen.transforms.quantize.fit_weights import fit_weights
+from smidgen.transforms.quantize.float_layers import FloatLayer, float_layers
 from smidgen.transforms.quantize.layer_errors import LayerError, layer_errors, snr_db
 from smidgen.transforms.quantize.recipe import PRESETS, Recipe, Rule, get_recipe
 
 __all__ = [
     "PRESETS",
+    "FloatLayer",
     "LayerError",
     "Recipe",
     "Rule",
+    "float_layers",
     "get_recipe",
     "layer_errors",
     "quantize",

@@ -165,6 +165,9 @@ class _Converter:
                 params = self._bias_params(node, rule, i, weights[rule.product(i)[1]])
                 limit = BIAS_LIMITS[self.bias_dtype]
                 inputs[i] = self._symmetric(name, params, self.bias_dtype, limit)
+        if rule.outputs is Role.INDEX:
+            self.real.update(zip(node.outputs, self._add(node, inputs, None), strict=True))
+            return
         quants = tuple(self.plan.made[name] for name in node.outputs)
         names = self._add(node, inputs, quants)
         for name, made, quant in zip(node.outputs, names, quants, strict=True):

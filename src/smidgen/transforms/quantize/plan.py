@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from smidgen.ir import Graph, Node, QuantParams
+from smidgen.ir import Graph, Node, QuantParams, TensorType
 from smidgen.numerics.affine import dtype_range
 from smidgen.ops import QuantRule, Role
 from smidgen.transforms.quantize.observers import Range
@@ -96,6 +96,9 @@ def _values(graph: Graph, node: Node, tie: tuple[int, ...]) -> list[str]:
 def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     """Choose the nodes that become integer and the parameters of every activation they touch.
 
+    A node without weights whose operator does not compute with the parameters that the ranges give
+    stays float, as one that has no integer kernel does.
+
     Args:
         graph: a float graph, simplified.
         ranges: of every float activation, from `calibrate`.
@@ -104,11 +107,49 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
     Returns:
         The plan.
     """
+    left: set[str] = set()
+    while True:
+        found = _plan(graph, ranges, recipe, left)
+        refused = {node.outputs[0] for node in graph.nodes if _refuses(graph, node, found)}
+        if not refused:
+            return found
+        left |= refused
+
+
+def _refuses(graph: Graph, node: Node, plan: Plan) -> bool:
+    """Whether the operator of a planned node refuses the parameters that it is to have."""
+    if node.outputs[0] not in plan.nodes:
+        return False
+    op: Op = node.op  # type: ignore[assignment]
+    rule = rule_of(graph, node)
+    if Role.WEIGHT in rule.roles:
+        return False  # the parameters of weights are found for what the others are
+    inputs = list(graph.types(node.inputs))
+    for i, (role, type) in enumerate(zip(rule.roles, inputs, strict=False)):
+        if role is Role.ACTIVATION and type is not None:
+            dtype = "int16" if i in rule.powers else plan.activations
+            inputs[i] = TensorType(type.shape, dtype, plan.read(graph, node, i, rule))
+    outputs = [graph.type(name) for name in node.outputs]
+    if rule.outputs is not Role.INDEX:
+        outputs = [
+            TensorType(type.shape, plan.dtype(name), plan.made[name])
+            for name, type in zip(node.outputs, outputs, strict=True)
+        ]
+    try:
+        op.check_quant(tuple(inputs), tuple(outputs))
+    except ValueError:
+        return True
+    return False
+
+
+def _plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe, left: set[str]) -> Plan:
     dtype = recipe.activations
     chosen = [
         node
         for node in graph.nodes
-        if recipe.rule(node).dtype == dtype and why_not_integer(graph, node, dtype) is None
+        if recipe.rule(node).dtype == dtype
+        and node.outputs[0] not in left
+        and why_not_integer(graph, node, dtype) is None
     ]
     chosen = [node for node in chosen if _apart(graph, node, chosen)]
     groups = _Groups()
@@ -121,8 +162,9 @@ def plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Plan:
         for role, name in zip(rule.roles, node.inputs, strict=False):
             if name is not None and role is Role.ACTIVATION:
                 groups.add(name)
-        for name in node.outputs:
-            groups.add(name)
+        if rule.outputs is not Role.INDEX:
+            for name in node.outputs:
+                groups.add(name)
         for tie in rule.ties:
             values = _values(graph, node, tie)
             groups.join(values)

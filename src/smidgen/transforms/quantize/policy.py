@@ -22,8 +22,11 @@ def why_not_integer(graph: Graph, node: Node, dtype: str = "int8") -> str | None
             return concern.why
     types = graph.types(node.inputs)
     rule = op.quant_rule(*types)
+    made = [graph.type(n).dtype for n in node.outputs]
     if rule.outputs is Role.INDEX:
-        return "its result is not a quantity"
+        # An index or a truth value that is found among quantities.
+        if "float32" in made or Role.ACTIVATION not in rule.roles:
+            return "its result is not a quantity"
     for role, name, type in zip(rule.roles, node.inputs, types, strict=False):
         if type is None or role is Role.INDEX:
             continue
@@ -31,7 +34,7 @@ def why_not_integer(graph: Graph, node: Node, dtype: str = "int8") -> str | None
             return f"operand {name!r} is {type.dtype}"
         if role in (Role.WEIGHT, Role.BIAS) and graph.data(name) is None:
             return f"its {role.value} {name!r} is computed at run time"
-    if any(graph.type(n).dtype != "float32" for n in node.outputs):
+    if rule.outputs is not Role.INDEX and any(dtype != "float32" for dtype in made):
         return "its result is not float32"
     if dtype != "int8":
         try:
