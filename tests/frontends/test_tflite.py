@@ -41,7 +41,6 @@ READABLE = {  # file: (input, output, operators)
 REFUSED = {  # file: what the message says
     "models/mlperf_tiny/kws_ref_model_float32.tflite": r"operator 0 CONV_2D.*dynamic range",
     "zoo/tflm_audio_preprocessor_int8.tflite": "CUSTOM 'SignalWindow'",
-    "zoo/tflm_keyword_scrambled_8bit.tflite": "SVDF",
 }
 
 

@@ -61,9 +61,9 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
     "no subgraph": (lambda m: m["subgraphs"].clear(), UnsupportedModelError, "0 subgraphs"),
     "no outputs": (change("outputs", []), ModelFileError, "no outputs"),
     "a builtin we lack": (
-        opcode(builtin_code=BuiltinOperator.SVDF),
+        opcode(builtin_code=BuiltinOperator.LSTM),
         UnsupportedModelError,
-        r"operator 0: .*not supported: SVDF; supported are .*ADD, .*CONV_2D",
+        r"operator 0: .*not supported: LSTM; supported are .*ADD, .*CONV_2D",
     ),
     "a builtin nobody knows": (
         opcode(builtin_code=999),

@@ -61,27 +61,52 @@ def operators(model: Record, name: str, subgraph: int = 0) -> list[Record]:
     return [record for record in found if record["opcode_index"] == number]
 
 
-@pytest.mark.oracle
-@pytest.mark.parametrize("name", ["mww_okay_nabu_v2", "mww_vad_v2"])
-def test_streaming_wake_words_are_those_of_tflm_step_by_step(
+def slow(graph: Graph, spread: float) -> Array:
+    """Inputs that change slowly, as those of a spectrogram: noise alone hardly moves an output."""
+    (type,) = graph.input_types
+    steps = np.random.default_rng(1).normal(0, spread, (STEPS, *type.shape[1:])).cumsum(axis=0)
+    limits = np.iinfo(type.dtype)
+    return np.clip(steps, limits.min, limits.max).astype(type.dtype)
+
+
+STREAMING = {  # file: how fast its inputs change, bytes of its states
+    "mww_okay_nabu_v2": (6, 3472),
+    "mww_vad_v2": (6, 1120),
+    "tflm_keyword_scrambled_8bit": (500, 5120),
+    "tflm_keyword_scrambled_float": (500, 10240),
+}
+
+
+@pytest.mark.e2e
+@pytest.mark.parametrize("name", STREAMING)
+def test_real_streaming_models_are_those_of_tflm_step_by_step(
     name: str, shared: Path, pool: RuntimePool
 ) -> None:
     path = shared / "zoo" / f"{name}.tflite"
     graph = read(path)
-    assert (graph.inputs, graph.outputs) == (("input_audio",), ("dense",))
-    # Slow changes, as of a spectrogram: noise alone hardly moves the output.
-    steps = np.random.default_rng(1).normal(0, 6, (STEPS, 3, 40)).cumsum(axis=0)
-    x = np.clip(steps - 60, -128, 127).astype(np.int8)
+    spread, size = STREAMING[name]
+    x = slow(graph, spread)
     for model in (path.read_bytes(), write(graph)):
         result = pool.run("tflm", model, [x], stream=True, intermediates=True)
         seen: dict[str, Array] = {}
         (want,) = interpret(graph, x, stream=True, observe=seen.__setitem__)
         np.testing.assert_array_equal(result.outputs[0].reshape(want.shape), want)
         assert result.tensors is not None
-        computed = [seen[n] for node in graph.nodes for n in node.outputs]
+        computed = [
+            seen[n]
+            for node in graph.nodes
+            for i, n in enumerate(node.outputs)
+            if i not in node.op.states.values()  # type: ignore[attr-defined]
+        ]
         for got, want in zip(result.tensors.values(), computed, strict=True):
             np.testing.assert_array_equal(got.reshape(want.shape), want)
         assert max(len(np.unique(t)) for t in computed) > 50
+    (reference,) = interpret(graph, x, stream=True)
+    firmware = smidgen.compile(graph, "nucleo-l4r5zi")
+    assert firmware.state_bytes == size
+    for on in ("host", "emulator"):
+        (got,) = firmware.run(x, on, stream=True).outputs
+        np.testing.assert_array_equal(got, reference)
 
 
 @pytest.mark.oracle
@@ -101,6 +126,13 @@ def test_states_are_written_and_read_back_and_run_elsewhere(
             for one, other in zip(got, want, strict=True):
                 tolerance = 1e-5 if one.dtype == np.float32 else 0
                 np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * 30)
+
+
+def test_a_real_model_has_the_names_of_its_signature(shared: Path) -> None:
+    graph = read(shared / "zoo" / "mww_vad_v2.tflite")
+    assert (graph.inputs, graph.outputs) == (("input_audio",), ("dense",))
+    names = [state.name for state in graph.states]
+    assert names == ["stream/states", "stream_1/states", "stream_2/states", "stream_3/states"]
 
 
 def test_names_and_the_key_of_a_signature_are_kept() -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.backends.tflite.writer import write
-from smidgen.errors import RuntimeRefusedError
+from smidgen.errors import RuntimeCrashedError, RuntimeRefusedError
 from smidgen.frontends.tflite import read
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph
@@ -103,6 +103,13 @@ CHANNELS = "TFLM refuses int4 weights of FULLY_CONNECTED with a scale for each c
 WIDE_LSTM = "LiteRT has no LSTM of int16 activations"
 RADIUS = "LiteRT is wrong just inside the radius beyond which the result is constant"
 
+NARROW = "LiteRT takes an 8-bit state of SVDF for a 16-bit one"
+
+
+def is_narrow(sample: Sample) -> bool:
+    return any(o is not None and o.type.dtype == "int8" for o in sample.operands[4:])
+
+
 EXCEPTIONS = {
     ("FULLY_CONNECTED", "TFLM"): Cell(unsupported=no_int4_channels),
     ("FULLY_CONNECTED", "BUILTIN_REF"): Cell(rounding="single"),
@@ -122,6 +129,7 @@ EXCEPTIONS = {
     ("UNIDIRECTIONAL_SEQUENCE_LSTM", "BUILTIN_REF"): Cell(
         lsb=2, unsupported=lambda s: WIDE_LSTM if conversion(s)[0] == "int16" else None
     ),
+    ("SVDF", "BUILTIN_REF"): Cell(unsupported=lambda s: NARROW if is_narrow(s) else None),
     ("TANH", "BUILTIN_REF"): exact_below(8, RADIUS),
 }
 
@@ -154,7 +162,8 @@ def foreign(runtime: RuntimeName) -> Run:
 
     def run(pool: RuntimePool, graphs: Sequence[Graph], inputs: Inputs) -> Outputs:
         return {
-            i: pool.run(runtime, write(graph), inputs[i]).outputs for i, graph in enumerate(graphs)
+            i: pool.run(runtime, write(graph), inputs[i], stream=True).outputs
+            for i, graph in enumerate(graphs)
         }
 
     return run
@@ -254,7 +263,7 @@ def test_a_runtime_agrees_with_the_reference(name: str, runtime: str, pool: Runt
     assert len(kept) >= EXAMPLES // 8
     graphs, inputs = graphs_and_inputs(kept, runtime)
     for i, outputs in RUNTIMES[runtime](pool, graphs, inputs).items():
-        wanted = interpret(graphs[i], inputs[i], rounding=cell.rounding)
+        wanted = interpret(graphs[i], inputs[i], rounding=cell.rounding, stream=True)
         for got, want in zip(outputs, wanted, strict=True):
             assert_same(got, want, cell, graphs[i])
 
@@ -268,10 +277,11 @@ def test_an_exception_is_one(name: str, runtime: str, pool: RuntimePool) -> None
     def differs(graph: Graph, given: list[Array]) -> bool:
         try:
             outputs = RUNTIMES[runtime](pool, [graph], [given])[0]
-        except RuntimeRefusedError:
+        except (RuntimeRefusedError, RuntimeCrashedError):
             return True
         return any(
-            (got != want).any() for got, want in zip(outputs, interpret(graph, given), strict=True)
+            (got != want).any()
+            for got, want in zip(outputs, interpret(graph, given, stream=True), strict=True)
         )
 
     assert any(map(differs, graphs, inputs))

@@ -17,6 +17,8 @@ from smidgen.numerics.requantize import (
 
 OUTPUT_SCALE = 1.0 / 256.0
 OUTPUT_ZERO_POINT = -128
+WIDE_OUTPUT_SCALE = 1.0 / 65536.0
+WIDE_OUTPUT_ZERO_POINT = -32768
 
 MAX_DEPTH = 4095
 """Longest row whose sum of exponentials (each at most 2^19) cannot leave int32."""
@@ -63,16 +65,19 @@ def exp_table(input_scale: float, beta: float = 1.0) -> Int32Array:
     return np.trim_zeros(table, "b").astype(np.int32)
 
 
-def softmax_int8(x: NDArray[np.int8], input_scale: float, beta: float = 1.0) -> NDArray[np.int8]:
-    """Softmax over the last axis, int8 in, int8 out (scale 1/256, zero point -128).
+def softmax_int8(
+    x: NDArray[np.int8], input_scale: float, beta: float = 1.0, *, bits: int = 8
+) -> NDArray[np.signedinteger]:
+    """Softmax over the last axis, int8 in, int8 or int16 out: the smallest integer stands for 0.
 
     Args:
         x: int8 array (..., depth), depth 1 to `MAX_DEPTH`.
         input_scale: Of `x`; its zero point cancels.
         beta: Positive.
+        bits: Of the output: 8 (scale 1/256, zero point -128) or 16 (1/65536 and -32768).
 
     Returns:
-        int8 array shaped like `x`.
+        int8 or int16 array shaped like `x`.
 
     Raises:
         ValueError: If the rows are too long or the scale too small.
@@ -92,6 +97,7 @@ def softmax_int8(x: NDArray[np.int8], input_scale: float, beta: float = 1.0) -> 
     sums = rounding_divide_by_pot(exps, _SUM_INTEGER_BITS).sum(axis=-1, keepdims=True)
     scale, bits_over_unit = reciprocal(sums, _SUM_INTEGER_BITS)
     # Over 31 the answer is below one half of the smallest step; the shift must not be asked for.
-    exponent = np.minimum(bits_over_unit + 31 - 8, 32)
+    exponent = np.minimum(bits_over_unit + 31 - bits, 32)
     q = rounding_divide_by_pot(saturating_rounding_doubling_high_mul(scale, exps), exponent)
-    return np.clip(q - 128, -128, 127).astype(np.int8)
+    half = 1 << (bits - 1)
+    return np.clip(q - half, -half, half - 1).astype(np.int8 if bits == 8 else np.int16)

@@ -261,7 +261,11 @@ class Op:
     """Operands that hold what the operator remembers, each with the output that it becomes.
 
     In a `.tflite` file such an operand is a variable tensor, and those outputs are not there.
+    A kernel must accept that both are the same memory.
     """
+
+    # Whether int16 tensors may have a zero point other than 0.
+    any_zero_point: ClassVar[bool] = False
 
     # Element types of operand 0 that TensorFlow Lite Micro and LiteRT's reference kernels take;
     # None: all that the operator itself takes.
@@ -446,13 +450,13 @@ class Op:
             free = self.weight_zero_points and bytes_only and type.quant.axis is None
             if role is Role.WEIGHT and any(type.quant.zero_points) and not free:
                 raise ValueError(f"operand {i} is a weight with a zero point other than 0")
-            if type.dtype == "int16" and any(type.quant.zero_points):
+            if type.dtype == "int16" and any(type.quant.zero_points) and not self.any_zero_point:
                 raise ValueError(f"operand {i} is int16 with a zero point other than 0")
         for i, type in enumerate(outputs):
             if rule.outputs is Role.ACTIVATION and type.dtype in integer:
                 if type.quant is None or type.quant.axis is not None:
                     raise ValueError(f"output {i} is {type.dtype} without a per-tensor scale")
-                if type.dtype == "int16" and type.quant.zero_point:
+                if type.dtype == "int16" and type.quant.zero_point and not self.any_zero_point:
                     raise ValueError(f"output {i} is int16 with a zero point other than 0")
                 want = (rule.output or {}).get(type.dtype)
                 if want is not None and i == 0 and type.quant != want:

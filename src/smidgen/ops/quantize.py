@@ -124,6 +124,7 @@ class Quantize(TableUnary):
     name: ClassVar[str] = "QUANTIZE"
 
     dtypes: ClassVar[tuple[str, ...]] = tuple(CONVERSIONS)
+    any_zero_point: ClassVar[bool] = True
 
     dtype: str = "int8"
 

@@ -15,6 +15,8 @@ from smidgen.numerics.softmax import (
     MAX_DEPTH,
     OUTPUT_SCALE,
     OUTPUT_ZERO_POINT,
+    WIDE_OUTPUT_SCALE,
+    WIDE_OUTPUT_ZERO_POINT,
     exp_table,
     min_input_scale,
     softmax_int8,
@@ -70,11 +72,20 @@ def _int16_params(site: Site) -> Mapping[str, Param]:
 
 @dataclass(frozen=True)
 class Softmax(Op):
-    """Softmax over the last axis; the int8 result has scale 1/256 and zero point -128."""
+    """Softmax over the last axis; the int8 result has scale 1/256 and zero point -128.
+
+    Args:
+        beta: what the input is multiplied by.
+        dtype: "int16" for an int16 result of int8 elements (scale 1/65536, zero point -32768); ""
+            for one of the input's element type.
+    """
 
     name: ClassVar[str] = "SOFTMAX"
 
+    any_zero_point: ClassVar[bool] = True
+
     beta: float = 1.0
+    dtype: str = ""
 
     def __post_init__(self) -> None:
         # Files keep a float32; one value here and there.
@@ -89,7 +100,9 @@ class Softmax(Op):
             raise ValueError(f"rows of {x.shape[-1]} {x.dtype} elements; {longest} is the limit")
         if not (self.beta > 0 and math.isfinite(self.beta)):
             raise ValueError(f"beta is {self.beta}, not a positive number")
-        return (TensorType(x.shape, x.dtype),)
+        if self.dtype and (x.dtype, self.dtype) != ("int8", "int16"):
+            raise ValueError(f"no kernel makes {self.dtype} of {x.dtype}")
+        return (TensorType(x.shape, self.dtype or x.dtype),)
 
     def batchable(self, *types: TensorType | None) -> bool:
         return only(types, DTYPES).rank > 1
@@ -111,13 +124,16 @@ class Softmax(Op):
         # Every runtime rounds as the fixed-point definition says, whatever `rounding` is.
         if types.dtype == "int16":
             return (softmax_int16.softmax_int16(one(arrays), types.scale(0), self.beta),)
-        return (softmax_int8(one(arrays), types.scale(0), self.beta),)
+        bits = 16 if self.dtype else 8
+        return (softmax_int8(one(arrays), types.scale(0), self.beta, bits=bits),)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         output = {
             "int8": QuantParams.per_tensor(OUTPUT_SCALE, OUTPUT_ZERO_POINT),
             "int16": QuantParams.per_tensor(softmax_int16.OUTPUT_SCALE, 0),
         }
+        if self.dtype:
+            del output["int16"]  # any scale near enough will do
         return QuantRule((Role.ACTIVATION,), output=output)
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
@@ -126,7 +142,14 @@ class Softmax(Op):
         if types.dtype == "int8" and types.scale(0) <= min_input_scale(self.beta):
             least = min_input_scale(self.beta)
             raise ValueError(f"input scale {types.scale(0)} is not above {least:.3g}")
+        if self.dtype:
+            off = abs(types.scale(-1) / WIDE_OUTPUT_SCALE - 1)
+            if off > 1e-3 or types.zero_point(-1) != WIDE_OUTPUT_ZERO_POINT:
+                want = QuantParams.per_tensor(WIDE_OUTPUT_SCALE, WIDE_OUTPUT_ZERO_POINT)
+                raise ValueError(f"output must have {want}, not {outputs[0].quant}")
         if types.dtype == "int16":
+            if types.zero_point(0):
+                raise ValueError("operand 0 is int16 with a zero point other than 0")
             softmax_int16.multiplier(types.scale(0), self.beta)  # refuses what is too large
 
     def link(self) -> str:
@@ -138,7 +161,9 @@ class Softmax(Op):
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
-        return cls(node.options["beta"]), (0,)
+        x, out = node.types[0] if node.types else None, node.outputs[0]
+        wider = x is not None and (x.dtype, out.dtype) == ("int8", "int16")
+        return cls(node.options["beta"], "int16" if wider else ""), (0,)
 
     def tflite_write(self, types: NodeTypes) -> TfliteOp:
         return TfliteOp("SoftmaxOptions", {"beta": self.beta}, (0,))
@@ -147,6 +172,14 @@ class Softmax(Op):
         return {"int8": 2, "int16": 3}.get(types.dtype, 1)
 
     kernels = (
+        Kernel(
+            "sm_softmax_int8_int16",
+            "softmax_int8_int16.h",
+            guard=lambda site: None if site.output.dtype != site.dtype else "makes int16 of int8",
+            params=_int8_params,
+            arguments=(0,),
+            struct="sm_softmax_int8_params",
+        ),
         Kernel(
             "sm_softmax_int8",
             "softmax_int8.h",
@@ -198,6 +231,9 @@ class Softmax(Op):
                 return Sample(op, (operand,), (QuantParams.per_tensor(softmax_int16.OUTPUT_SCALE),))
             operand = Operand(TensorType(shape, "int8", draw(_draw.quant(1e-5, 30.0))))
             output = QuantParams.per_tensor(OUTPUT_SCALE, OUTPUT_ZERO_POINT)
+            if draw(st.integers(0, 3)) == 0:
+                op = cls(op.beta, "int16")
+                output = QuantParams.per_tensor(WIDE_OUTPUT_SCALE, WIDE_OUTPUT_ZERO_POINT)
             return Sample(op, (operand,), (output,))
 
         return draw_sample()
