@@ -118,6 +118,8 @@ class QuantRule:
         products: operands (activation, weights, bias or None) of each sum of products, where there
             are several: a bias counts in the steps of its own sum.
         powers: operands that are int16 with a power of two as their scale (an LSTM's cell state).
+        centred: operands that are better off with zero point 0 (kernels add it to SVDF's state
+            after clamping, and what does not fit wraps).
     """
 
     roles: tuple[Role, ...]
@@ -128,6 +130,7 @@ class QuantRule:
     outputs: Role = Role.ACTIVATION
     products: tuple[tuple[int, int, int | None], ...] = ()
     powers: tuple[int, ...] = ()
+    centred: tuple[int, ...] = ()
 
     def product(self, operand: int) -> tuple[int, int, int | None]:
         """The sum that weights or a bias belong to: its activation, weights and bias."""

@@ -129,7 +129,10 @@ class Svdf(Op):
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         roles = (Role.ACTIVATION, Role.WEIGHT, Role.WEIGHT, Role.BIAS, Role.ACTIVATION)
         return QuantRule(
-            roles, ties=((STATE, -2),), products=((X, FEATURE, None), (STATE, TIME, BIAS))
+            roles,
+            ties=((STATE, -2),),
+            products=((X, FEATURE, None), (STATE, TIME, BIAS)),
+            centred=(STATE,),
         )
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smidgen.data import decode
+from smidgen.data import decode, encode
 from smidgen.evaluate import real_outputs
 from smidgen.interpreter import interpret
+from smidgen.ir import TensorType
+from smidgen.ops import get_op
 from smidgen.transforms.quantize import PRESETS, Recipe, Rule, prepare, quantize, snr_db
 from smidgen.transforms.quantize.convert import BIAS_LIMITS, weight_params
 from tests.transforms.quantize.networks import (
@@ -180,3 +182,23 @@ def test_equal_weights_at_equal_scales_are_stored_once():
     assert len({id(v.data) for v in integer.values.values() if v.is_constant}) == sum(
         v.is_constant for v in integer.values.values()
     )
+
+
+def test_the_state_of_svdf_has_zero_point_0_and_its_bias_the_scale_of_its_second_sum() -> None:
+    net = Net("keyword", shape=(1, 10))
+    past = net.b.state("past", TensorType((1, 48), "float32"))
+    operands = [net.x, net.constant(8, 10), net.constant(8, 6), net.constant(4), past]
+    y, new = net.b.add_multi(get_op("SVDF")(2, "RELU"), operands, name="svdf")
+    net.b.becomes(past, new)
+    graph = net.b.build([y])
+    x = normal(3, 200, 10)
+    int8 = quantize(graph, x, stream=True)
+    (node,) = int8.nodes
+    _, _, time, bias, state = (int8.type(n).quant for n in node.inputs if n is not None)
+    assert time is not None and bias is not None and state is not None
+    assert state.zero_point == 0
+    assert bias.scale == pytest.approx(state.scale * time.scale, rel=1e-6)
+    (want,) = interpret(graph, x, stream=True)
+    (got,) = interpret(int8, encode(int8.input_types[0], x), stream=True)
+    error = np.abs(decode(int8.output_types[0], got) - want)
+    assert error.max() < 0.05 * np.abs(want).max()

@@ -156,9 +156,11 @@ def _plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe, left: set[s
     demanded: dict[str, QuantParams] = {}
     held: dict[str, list[Range]] = {}  # of the constants that are tied to a value
     powers: set[str] = set()
+    centred: set[str] = set()
     for node in chosen:
         rule = rule_of(graph, node)
         powers.update(_values(graph, node, rule.powers))
+        centred.update(_values(graph, node, rule.centred))
         for role, name in zip(rule.roles, node.inputs, strict=False):
             if name is not None and role is Role.ACTIVATION:
                 groups.add(name)
@@ -185,6 +187,9 @@ def _plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe, left: set[s
         seen = [_range(graph, ranges, name) for name in members]
         seen += [r for name in members for r in held.get(name, [])]
         low, high = min(r[0] for r in seen), max(r[1] for r in seen)
+        if any(name in centred for name in members):  # the levels -128 to 127
+            high = max(-low, high)
+            low = -high * 128 / 127
         shared = activation_params(low, high, dtype)
         if any(name in powers for name in members):
             powers.update(members)
