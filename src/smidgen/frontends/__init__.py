@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
+from smidgen.frontends.saved_model import is_saved_model, load_saved_model
 from smidgen.frontends.torch_export import (
     from_torch_module,
     is_torch_file,
@@ -17,12 +18,9 @@ from smidgen.frontends.torch_export import (
 from smidgen.ir import Graph
 
 _SUPPORTED = (
-    "give a .tflite, .keras, .h5, .onnx or .pt2 file, or a live keras.Model, onnx.ModelProto or "
-    "torch.nn.Module"
+    "give a .tflite, .keras, .h5, .onnx or .pt2 file, a SavedModel folder, or a live keras.Model, "
+    "onnx.ModelProto or torch.nn.Module"
 )
-_SUFFIXES_LATER = {
-    ".pb": "TensorFlow SavedModel",
-}
 
 
 def load(
@@ -37,7 +35,8 @@ def load(
 
     Args:
         source: path of a `.tflite`, `.keras`, `.h5`, `.onnx` or `.pt2` file (told apart by their
-            content where it tells), or a live `keras.Model`, `onnx.ModelProto`,
+            content where it tells), a TensorFlow SavedModel's folder (converted by the TensorFlow
+            that is installed), or a live `keras.Model`, `onnx.ModelProto`,
             `torch.nn.Module` or `torch.export.ExportedProgram`, or a Graph (returned as it is).
         example: a live `torch.nn.Module` only: what its `forward` is called with, tensors of the
             shape that the device takes, batch 1.
@@ -64,7 +63,9 @@ def load(
         raise DataError(
             "only .tflite files have signatures", where=repr(signature), hint="leave it out"
         )
-    if is_torch_module(source):
+    from smidgen.frontends.keras import from_keras_model, is_keras_model, load_keras
+
+    if is_torch_module(source) and not is_keras_model(source):  # which is one, on that backend
         return from_torch_module(source, example)
     if example is not None:
         raise DataError(
@@ -84,16 +85,12 @@ def load(
     if isinstance(source, Graph):
         return source
     if not isinstance(source, (str, os.PathLike)):
-        from smidgen.frontends.keras import from_keras_model, is_keras_model
-
         if is_keras_model(source):
             return from_keras_model(source)
         raise UnsupportedModelError(f"cannot load a {type(source).__name__}", hint=_SUPPORTED)
     path = Path(source)
-    if path.is_dir() and (path / "saved_model.pb").is_file():
-        raise UnsupportedModelError(
-            "TensorFlow SavedModel folders are not supported", where=str(path), hint=_SUPPORTED
-        )
+    if is_saved_model(path):
+        return load_saved_model(path)
     try:
         with path.open("rb") as file:
             head = file.read(8)
@@ -109,14 +106,7 @@ def load(
         return load_torch(path)
     zipped, suffixes = head[:4] == b"PK\x03\x04", (".h5", ".hdf5", ".keras")
     if zipped or head == b"\x89HDF\r\n\x1a\n" or path.suffix in suffixes:
-        from smidgen.frontends.keras import load_keras
-
         return load_keras(path)
-    framework = _SUFFIXES_LATER.get(path.suffix.lower())
-    if framework:
-        raise UnsupportedModelError(
-            f"{framework} files are not supported", where=str(path), hint=_SUPPORTED
-        )
     raise ModelFileError("is of no known format", where=str(path), hint=_SUPPORTED)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from smidgen.frontends import load
 from smidgen.frontends.keras import from_keras_model
 from smidgen.frontends.keras.convert import to_graph
 from smidgen.frontends.keras.layers import rules
@@ -158,3 +159,12 @@ def test_mixed_precision_means_the_same_in_float32() -> None:
     randomize(mixed)
     plain.set_weights(mixed.get_weights())
     assert_agree(from_keras_model(mixed), plain)
+
+
+def test_a_live_model_is_told_from_a_torch_module() -> None:
+    """On its torch backend a Keras model is one."""
+    model = MODELS["sequential"]()
+    randomize(model)
+    graph = load(model)
+    assert_agree(graph, model)
+    assert graph.type(graph.inputs[0]).shape == (1, 12, 12, 1)
