@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -65,3 +67,42 @@ def assert_file_agrees(model: Any, folder: Path, suffix: str) -> Graph:
     graph = load_keras(saved(model, folder, suffix))
     assert_agree(graph, model)
     return graph
+
+
+def keras_load(path: Path) -> Any:
+    """A file as Keras 3 reads it, without the `groups` of Keras 2 that it rejects."""
+    import keras
+
+    return keras.models.load_model(path, compile=False, custom_objects=_groups_dropped())
+
+
+def keras_load_nested(path: Path) -> Any:
+    """The model inside a Keras 2 file [input, model, global average pooling], without the pooling.
+
+    Keras 3 takes neither this nesting nor layers called "layer1/conv": it gets the inside.
+    """
+    import h5py
+    import keras
+
+    with h5py.File(path) as h5:
+        outer = json.loads(h5.attrs["model_config"])["config"]["layers"]
+        (group,) = (g for g in h5["model_weights"].values() if len(g.attrs["weight_names"]))
+        arrays = [group[name][()] for name in group.attrs["weight_names"]]
+    assert [layer["class_name"] for layer in outer[1:]] == ["Functional", "GlobalAveragePooling2D"]
+    text = re.sub(r"(?<=layer\d)/|(?<=conv)/", "_", json.dumps(outer[1]))
+    inner = keras.Model.from_config(json.loads(text)["config"], _groups_dropped())
+    weights = inner.trainable_weights + inner.non_trainable_weights
+    for variable, array in zip(weights, arrays, strict=True):
+        variable.assign(array)
+    return inner
+
+
+def _groups_dropped() -> dict[str, Any]:
+    """For Keras: a DepthwiseConv2D that takes the `groups` of Keras 2, which Keras 3 rejects."""
+    import keras
+
+    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
+        def __init__(self, groups: int = 1, **config: Any) -> None:
+            super().__init__(**config)
+
+    return {"DepthwiseConv2D": DepthwiseConv2D}

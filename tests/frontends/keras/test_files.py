@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +15,8 @@ from tests.frontends.keras.models import MODELS
 from tests.frontends.keras.oracle import (
     TOLERANCE,
     assert_agree,
+    keras_load,
+    keras_load_nested,
     random_inputs,
     randomize,
     saved,
@@ -25,23 +26,6 @@ pytestmark = [
     pytest.mark.keras,
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
 ]
-
-
-def groups_dropped() -> dict[str, Any]:
-    """For Keras: a DepthwiseConv2D that takes the `groups` of Keras 2, which Keras 3 rejects."""
-    import keras
-
-    class DepthwiseConv2D(keras.layers.DepthwiseConv2D):  # type: ignore[misc]
-        def __init__(self, groups: int = 1, **config: Any) -> None:
-            super().__init__(**config)
-
-    return {"DepthwiseConv2D": DepthwiseConv2D}
-
-
-def keras_load(path: Path) -> Any:
-    import keras
-
-    return keras.models.load_model(path, compile=False, custom_objects=groups_dropped())
 
 
 @pytest.mark.parametrize(
@@ -63,24 +47,12 @@ def test_real_files_agree_with_keras(shared: Path, file: str, scale: float) -> N
 
 
 def test_nested_file_of_keras_2_agrees_with_keras(shared: Path) -> None:
-    """Keras 3 takes neither this nesting nor layers called "layer1/conv": it gets the inside."""
-    import h5py
-    import keras
-
     file = shared / "zoo/st_yamnet_256_f32.h5"
-    with h5py.File(file) as h5:
-        outer = json.loads(h5.attrs["model_config"])["config"]["layers"]
-        group = h5["model_weights/model_2"]
-        arrays = [group[name][()] for name in group.attrs["weight_names"]]
-    assert [layer["class_name"] for layer in outer[1:]] == ["Functional", "GlobalAveragePooling2D"]
-    text = re.sub(r"(?<=layer\d)/|(?<=conv)/", "_", json.dumps(outer[1]))
-    inner = keras.Model.from_config(json.loads(text)["config"], groups_dropped())
-    weights = inner.trainable_weights + inner.non_trainable_weights
-    for variable, array in zip(weights, arrays, strict=True):
-        variable.assign(array)
-    features = inner([(x := random_inputs(inner)[0])], training=False).detach().numpy()
+    model = keras_load_nested(file)
+    x = random_inputs(model)
+    want = model(x, training=False).detach().numpy().mean((1, 2))
     got = interpret(load_keras(file), x)[0]
-    np.testing.assert_allclose(got, features.mean((1, 2)), rtol=TOLERANCE, atol=TOLERANCE)
+    np.testing.assert_allclose(got, want, rtol=TOLERANCE, atol=TOLERANCE)
     assert np.ptp(got) > 0.1
 
 
