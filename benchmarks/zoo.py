@@ -1,0 +1,275 @@
+"""Every model of the zoo: it loads and agrees with its own runtime, or says why not.
+
+Each model is read, compared with its own framework or runtime on random inputs, and compared as
+compiled C. Float models without state are quantized, written, and compared again: with LiteRT on
+the written file, and as compiled C. Where data is at hand its accuracy is measured. A model has a
+process of its own: one that fails says so in its row.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks._shared import HERE, SHARED, table
+from benchmarks._zoo_data import CALIBRATED, JUDGED
+from benchmarks._zoo_oracles import answer, source_layout
+from smidgen import Dataset, Graph, evaluate, load, quantize, random_inputs, run, write_tflite
+from smidgen.data import decode
+from smidgen.errors import ForeignRuntimeError, SmidgenError
+from smidgen.transforms.quantize import snr_db
+
+PAGE = HERE.parent / "docs" / "zoo.md"
+COMMAND = "make zoo"
+SAMPLES = 20
+CALIBRATION = 64  # random inputs, where there is no data
+TOLERANCE = 1e-4  # of a float output, as a part of the largest one
+TIMEOUT = 900
+
+# What a model leaves open: values of inputs that choose a branch, sizes that may vary.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "silero_vad_16k_op15.onnx": {
+        "fixed": {"sr": 16000},
+        "shapes": {"input": (1, 576), "state": (2, 1, 128)},
+    },
+}
+
+
+@dataclass
+class Line:
+    """What is known about one model; cells stay empty when nothing came of them."""
+
+    file: str
+    loads: str = "no"
+    agrees: str = ""
+    host: str = ""
+    snr: str = ""
+    integer: str = ""
+    accuracy: str = ""
+    reason: str = ""
+    seconds: float = 0.0
+    failed: list[str] = field(default_factory=list)
+
+    def cells(self) -> tuple[Any, ...]:
+        """As a row of the table."""
+        return (
+            f"`{self.file}`", self.loads, self.agrees, self.host, self.snr, self.integer,
+            self.accuracy, f"{self.seconds:.1f}",
+        )  # fmt: skip
+
+
+COLUMNS = (
+    "model", "operators", "agrees with", "host C", "int8 signal to noise (dB)",
+    "int8 file and C", "measured (published)", "seconds",
+)  # fmt: skip
+
+
+def files() -> list[Path]:
+    """Every model file at hand."""
+    kinds = {".tflite", ".onnx", ".h5", ".keras", ".pth", ".th"}
+    folders = [SHARED / "zoo", *sorted((SHARED / "models").iterdir())]
+    found = [p for folder in folders for p in sorted(folder.iterdir()) if p.suffix in kinds]
+    saved = [p.parent for p in (SHARED / "models").rglob("saved_model.pb")]
+    return [*found, *saved]
+
+
+def examine(path: Path) -> Line:
+    """Everything about one model."""
+    line = Line(path.name)
+    start = time.monotonic()
+    try:
+        graph = load(path, **OPTIONS.get(path.name, {}))
+    except SmidgenError as error:
+        line.reason = f"{error.message}; {error.hint}" if error.hint else error.message
+        line.seconds = time.monotonic() - start
+        return line
+    line.loads = str(len(graph.nodes))
+    inputs = random_inputs(graph, SAMPLES)
+    try:
+        agree(line, path, graph, inputs)
+        if not graph.is_quantized and not graph.states:
+            integer(line, graph, path.name)
+        judge(line, graph, path.name)
+    except SmidgenError as error:
+        line.failed.append(str(error))
+    line.seconds = time.monotonic() - start
+    return line
+
+
+def agree(line: Line, path: Path, graph: Graph, inputs: list[np.ndarray]) -> None:
+    """Compare with the file's own runtime, and with compiled C."""
+    stream = bool(graph.states)
+    ours = run(graph, inputs, stream=stream)
+    fixed = OPTIONS.get(path.name, {}).get("fixed", {})
+    try:
+        theirs = answer(path, graph, inputs, fixed, stream=stream)
+        worst = compare(source_layout(graph, graph.outputs, ours), theirs.outputs)
+        line.agrees = f"{theirs.runtime}: {worst}"
+        if worst.startswith("NO"):
+            line.failed.append(line.agrees)
+    except ForeignRuntimeError as error:
+        line.agrees = "no runtime runs it"
+        line.failed.append(str(error))
+    line.host = on_host(graph, inputs, ours)
+    if line.host.startswith("NO"):
+        line.failed.append(f"host C: {line.host}")
+
+
+def compare(ours: list[np.ndarray], theirs: list[np.ndarray]) -> str:
+    """How far two runtimes are apart: integers may not be, floats by rounding noise."""
+    worst = 0.0
+    for a, b in zip(ours, theirs, strict=True):
+        if a.size != b.size:
+            return f"NO: shapes {a.shape} and {b.shape}"
+        a, b = a.ravel(), b.ravel()
+        if a.dtype.kind == "f":
+            scale = max(1e-9, float(np.abs(b).max(initial=0.0)))
+            worst = max(worst, float(np.abs(a.astype(np.float64) - b).max(initial=0.0)) / scale)
+        elif not np.array_equal(a.astype(np.int64), b.astype(np.int64)):
+            return f"NO: {np.mean(a != b):.2%} of the integers differ"
+    if worst > TOLERANCE:
+        return f"NO: {worst:.1e}"
+    return f"{worst:.0e}" if worst else "exact"
+
+
+def on_host(graph: Graph, inputs: list[np.ndarray], want: list[np.ndarray]) -> str:
+    """The same inputs through the compiled C."""
+    from smidgen.backends.c.host import QUICK, HostModel
+
+    model = HostModel(graph, flags=QUICK)
+    return compare(model.run(inputs, stream=True) if graph.states else model.run(inputs), want)
+
+
+def integer(line: Line, graph: Graph, name: str) -> None:
+    """Float to int8: what it costs, and whether file and C compute it exactly."""
+    from smidgen.verify.runtimes import RuntimePool
+
+    data = data_of(name)
+    if data is None:
+        samples: Any = source_layout(
+            graph, graph.inputs, random_inputs(graph, CALIBRATION, seed=1)
+        )
+        seen = random_inputs(graph, SAMPLES, seed=2)
+    else:
+        from smidgen.data import to_model
+
+        assert data.x_test is not None
+        samples, seen = data, [to_model(graph, data.x_test[:SAMPLES])]
+    int8 = quantize(graph, samples)
+    given = [quantized(int8, i, a) for i, a in enumerate(seen)]
+    want, got = run(graph, seen), run(int8, given)
+    real = [decode(t, a) for t, a in zip(int8.output_types, got, strict=True)]
+    line.snr = ", ".join(f"{snr_db(w, r):.1f}" for w, r in zip(want, real, strict=True))
+    with RuntimePool(timeout=600) as pool:
+        theirs = pool.run("litert_ref", write_tflite(int8), given).outputs
+    litert, host = compare(single(int8, given), theirs), on_host(int8, given, got)
+    line.integer = f"LiteRT {litert}, C {host}"
+    if "NO" in line.integer:
+        line.failed.append(line.integer)
+    if name in JUDGED or name in CALIBRATED:
+        assert data is not None
+        line.accuracy = f"int8 {evaluate(int8, data).value:.4g}"
+
+
+def single(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Outputs as LiteRT's reference kernels round them: FULLY_CONNECTED once."""
+    from smidgen.interpreter import interpret
+
+    return interpret(graph, inputs, rounding="single")
+
+
+def quantized(graph: Graph, index: int, array: np.ndarray) -> np.ndarray:
+    """Real inputs as a quantized graph takes them."""
+    from smidgen.data import encode
+
+    return encode(graph.input_types[index], array)
+
+
+def data_of(name: str) -> Dataset | None:
+    """The data at hand for a model."""
+    if name in JUDGED:
+        return JUDGED[name].data()
+    return CALIBRATED[name]() if name in CALIBRATED else None
+
+
+def judge(line: Line, graph: Graph, name: str) -> None:
+    """Measure the model itself where a figure was published."""
+    if name not in JUDGED:
+        return
+    judged = JUDGED[name]
+    score = evaluate(graph, judged.data())
+    kept = (
+        score.value >= judged.known - 0.01
+        if score.higher_is_better
+        else score.value <= judged.known * 1.01
+    )
+    if not kept:
+        line.failed.append(f"{score} where {judged.known} was published")
+    after = f", {line.accuracy}" if line.accuracy else ""
+    line.accuracy = f"{score.value:.4g} ({judged.known:.4g}){after}: {judged.on}"
+
+
+def main() -> None:
+    """Examine each model in a process of its own and keep the table."""
+    lines = []
+    for path in files():
+        line = apart(path)
+        lines.append(line)
+        print(line.file, "|", *line.cells()[1:], line.reason, *line.failed, flush=True)
+    PAGE.write_text(page(lines), encoding="utf-8")
+    broken = [line for line in lines if line.failed]
+    if broken:
+        raise SystemExit(f"{len(broken)} models fail: {', '.join(line.file for line in broken)}")
+
+
+def apart(path: Path) -> Line:
+    """One model in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.zoo", str(path)]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return Line(path.name, failed=[f"took over {TIMEOUT} s"])
+    if done.returncode:
+        return Line(path.name, failed=[done.stderr.strip().splitlines()[-1]])
+    return Line(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def page(lines: list[Line]) -> str:
+    """The page of the documentation."""
+    good = [line for line in lines if line.loads != "no"]
+    refused = [line for line in lines if line.loads == "no" and not line.failed]
+    parts = [
+        "# The zoo\n",
+        f"Real models from the field, made by `{COMMAND}`. Each is compared on {SAMPLES} random "
+        "inputs with its own\nframework or runtime: integers exactly, floats as a part of the "
+        "largest output. Models with state run\nthe inputs as one stream. Float models without "
+        "state are then quantized to int8, on real data where some is at\nhand and on random "
+        "inputs elsewhere; signal to noise is that of each output.\n",
+        table(COLUMNS, [line.cells() for line in good]),
+    ]
+    if refused:
+        parts += [
+            "\n## Refused\n",
+            table(("model", "what Smidgen says"), [(f"`{r.file}`", r.reason) for r in refused]),
+        ]
+    broken = [line for line in lines if line.failed]
+    if broken:
+        rows = [(f"`{line.file}`", "; ".join(line.failed)) for line in broken]
+        parts += ["\n## Wrong\n", table(("model", "what differs"), rows)]
+    return "\n".join(parts)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        print(json.dumps(asdict(examine(Path(sys.argv[1])))))
+    else:
+        main()
