@@ -95,7 +95,7 @@ JUDGED: dict[str, Judged] = {
     "ad01_fp32.tflite": Judged(_task("AD"), 9.71, _AD),
     "ad01_int8.tflite": Judged(_task("AD"), 10.27, _AD),
 }
-"""By file. Where nothing was published for the samples at hand, the model's own runtime is asked."""
+"""By file."""
 
 CALIBRATED: dict[str, Callable[[], Dataset]] = {
     "kws_ref_model.keras": _task("KWS"),

@@ -36,7 +36,9 @@ def source_layout(graph: Graph, names: Sequence[str], arrays: Sequence[Array]) -
     ]
 
 
-def answer(path: Path, graph: Graph, inputs: Sequence[Array], fixed: dict[str, Any]) -> Answer:
+def answer(
+    path: Path, graph: Graph, inputs: Sequence[Array], fixed: dict[str, Any], *, stream: bool
+) -> Answer:
     """Run a file on its own runtime.
 
     Args:
@@ -44,19 +46,20 @@ def answer(path: Path, graph: Graph, inputs: Sequence[Array], fixed: dict[str, A
         graph: what Smidgen read from it.
         inputs: an array (n, ...) for each input of the graph, channels last.
         fixed: inputs of the file that the graph does not have, by name.
+        stream: the samples are consecutive steps of a model with states.
 
     Raises:
         ForeignRuntimeError: no runtime at hand runs it.
     """
     given = source_layout(graph, graph.inputs, inputs)
     if path.suffix == ".tflite":
-        return _tflite(path, graph, given)
+        return _tflite(path, given, stream)
     if path.suffix == ".onnx":
-        return _onnx(path, graph, given, fixed)
+        return _onnx(path, given, fixed)
     return _keras(path, given)
 
 
-def _tflite(path: Path, graph: Graph, inputs: list[Array]) -> Answer:
+def _tflite(path: Path, inputs: list[Array], stream: bool) -> Answer:
     from smidgen.verify.runtimes import TITLES, RuntimeName, RuntimePool
 
     order: tuple[RuntimeName, ...] = ("tflm", "litert_ref")
@@ -64,7 +67,7 @@ def _tflite(path: Path, graph: Graph, inputs: list[Array]) -> Answer:
     with RuntimePool(timeout=600) as pool:
         for name in order:
             try:
-                outputs = pool.run(name, path.read_bytes(), inputs).outputs
+                outputs = pool.run(name, path.read_bytes(), inputs, stream=stream).outputs
             except ForeignRuntimeError as error:
                 refusals.append(str(error))
                 continue
@@ -72,7 +75,7 @@ def _tflite(path: Path, graph: Graph, inputs: list[Array]) -> Answer:
     raise ForeignRuntimeError("; ".join(refusals))
 
 
-def _onnx(path: Path, graph: Graph, inputs: list[Array], fixed: dict[str, Any]) -> Answer:
+def _onnx(path: Path, inputs: list[Array], fixed: dict[str, Any]) -> Answer:
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

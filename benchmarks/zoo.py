@@ -24,7 +24,9 @@ from benchmarks._zoo_oracles import answer, source_layout
 from smidgen import Dataset, Graph, evaluate, load, quantize, random_inputs, run, write_tflite
 from smidgen.data import decode
 from smidgen.errors import ForeignRuntimeError, SmidgenError
+from smidgen.interpreter import run_node
 from smidgen.transforms.quantize import snr_db
+from smidgen.transforms.rewrites import simplify
 
 PAGE = HERE.parent / "docs" / "zoo.md"
 COMMAND = "make zoo"
@@ -143,7 +145,7 @@ def on_host(graph: Graph, inputs: list[np.ndarray], want: list[np.ndarray]) -> s
     """The same inputs through the compiled C."""
     from smidgen.backends.c.host import QUICK, HostModel
 
-    model = HostModel(graph, flags=QUICK)
+    model = HostModel(simplify(graph), flags=QUICK)
     return compare(model.run(inputs, stream=True) if graph.states else model.run(inputs), want)
 
 
@@ -153,9 +155,7 @@ def integer(line: Line, graph: Graph, name: str) -> None:
 
     data = data_of(name)
     if data is None:
-        samples: Any = source_layout(
-            graph, graph.inputs, random_inputs(graph, CALIBRATION, seed=1)
-        )
+        samples: Any = source_layout(graph, graph.inputs, random_inputs(graph, CALIBRATION, seed=1))
         seen = random_inputs(graph, SAMPLES, seed=2)
     else:
         from smidgen.data import to_model
@@ -165,12 +165,17 @@ def integer(line: Line, graph: Graph, name: str) -> None:
     int8 = quantize(graph, samples)
     given = [quantized(int8, i, a) for i, a in enumerate(seen)]
     want, got = run(graph, seen), run(int8, given)
-    real = [decode(t, a) for t, a in zip(int8.output_types, got, strict=True)]
-    line.snr = ", ".join(f"{snr_db(w, r):.1f}" for w, r in zip(want, real, strict=True))
+    file = write_tflite(int8)
     with RuntimePool(timeout=600) as pool:
-        theirs = pool.run("litert_ref", write_tflite(int8), given).outputs
-    litert, host = compare(single(int8, given), theirs), on_host(int8, given, got)
-    line.integer = f"LiteRT {litert}, C {host}"
+        litert = pool.run("litert_ref", file, given).outputs
+        try:
+            tflm = compare(got, pool.run("tflm", file, given).outputs)
+        except ForeignRuntimeError:
+            tflm = "lacks an operator"
+    real = [decode(t, a) for t, a in zip(int8.output_types, litert, strict=True)]
+    line.snr = ", ".join(f"{snr_db(w, r):.1f}" for w, r in zip(want, real, strict=True))
+    host, reference = on_host(int8, given, got), compare(as_litert(int8, given), litert)
+    line.integer = f"TFLM {tflm}, LiteRT {reference}, C {host}"
     if "NO" in line.integer:
         line.failed.append(line.integer)
     if name in JUDGED or name in CALIBRATED:
@@ -178,11 +183,17 @@ def integer(line: Line, graph: Graph, name: str) -> None:
         line.accuracy = f"int8 {evaluate(int8, data).value:.4g}"
 
 
-def single(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
-    """Outputs as LiteRT's reference kernels round them: FULLY_CONNECTED once."""
-    from smidgen.interpreter import interpret
-
-    return interpret(graph, inputs, rounding="single")
+def as_litert(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
+    """Outputs as LiteRT's reference kernels round them: FULLY_CONNECTED once, all else twice."""
+    rows = []
+    for i in range(len(inputs[0])):
+        values = {n: a[i : i + 1] for n, a in zip(graph.inputs, inputs, strict=True)}
+        for node in graph.nodes:
+            rounding = "single" if node.op.name == "FULLY_CONNECTED" else "double"
+            results = run_node(graph, node, values, rounding)
+            values.update(zip(node.outputs, results, strict=True))
+        rows.append([values[n] for n in graph.outputs])
+    return [np.concatenate(column) for column in zip(*rows, strict=True)]
 
 
 def quantized(graph: Graph, index: int, array: np.ndarray) -> np.ndarray:
@@ -233,9 +244,7 @@ def apart(path: Path) -> Line:
     """One model in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.zoo", str(path)]
     try:
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
+        done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT, check=False)
     except subprocess.TimeoutExpired:
         return Line(path.name, failed=[f"took over {TIMEOUT} s"])
     if done.returncode:

@@ -7,17 +7,21 @@ that no file, however damaged, makes a reader crash, hang or eat the machine.
 from __future__ import annotations
 
 import importlib
+import io
 import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MEMORY_LIMIT = 1 << 30
 SLOWEST = 10.0
+PLANNED_BYTES = 1 << 20  # planning larger graphs takes its time
 INTERESTING = (0, 1, 4, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF0)
 
 
@@ -69,9 +73,33 @@ def structure_of(data: bytes) -> list[int]:
     return [at for at in words if 0 < int.from_bytes(data[at : at + 4], "little") < len(data)]
 
 
+def inside_zip(data: bytes, rng: random.Random) -> bytes:
+    """A zip archive with one of its members damaged: a checksum protects the rest."""
+    archive = zipfile.ZipFile(io.BytesIO(data))
+    members = {name: archive.read(name) for name in archive.namelist()}
+    victim = rng.choice([name for name, content in members.items() if len(content) > 8])
+    copy = bytearray(members[victim])
+    rng.choice(KINDS)(copy, rng)
+    members[victim] = bytes(copy)
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w") as damaged:
+        for name, content in members.items():
+            damaged.writestr(name, content)
+    return stream.getvalue()
+
+
 def mutations(data: bytes, seed: int, count: int) -> Iterator[bytes]:
-    """``count`` damaged copies of ``data``; half of them hit offsets rather than constants."""
+    """``count`` damaged copies of ``data``; half of them hit offsets rather than constants.
+
+    Three in four of an archive's are damaged inside.
+    """
     rng = random.Random(seed)
+    if data[:4] == b"PK\x03\x04":
+        for index in range(count):
+            copy = bytearray(data)
+            rng.choice(KINDS)(copy, rng)
+            yield bytes(copy) if index % 4 == 0 else inside_zip(data, rng)
+        return
     structure = structure_of(data)
     for index in range(count):
         copy = bytearray(data)
@@ -84,6 +112,44 @@ def mutations(data: bytes, seed: int, count: int) -> Iterator[bytes]:
         else:
             rng.choice(KINDS)(copy, rng)
         yield bytes(copy)
+
+
+def load_and_plan(data: bytes, suffix: str) -> None:
+    """What a user does first: load a file, describe it, and plan its firmware."""
+    from smidgen import describe, load
+    from smidgen.backends.c.arena import plan_arena
+    from smidgen.backends.c.emit import emit
+    from smidgen.backends.c.select_kernels import select_kernels
+    from smidgen.transforms.rewrites import simplify
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"model{suffix}"
+        path.write_bytes(data)
+        graph = load(path)
+    facts = describe(graph)
+    if facts.activation_bytes + facts.constant_bytes < PLANNED_BYTES:
+        graph = simplify(graph)
+        emit(graph, plan_arena(graph, select_kernels(graph)), "host")
+
+
+def load_tflite(data: bytes) -> None:
+    load_and_plan(data, ".tflite")
+
+
+def load_onnx(data: bytes) -> None:
+    load_and_plan(data, ".onnx")
+
+
+def load_keras(data: bytes) -> None:
+    load_and_plan(data, ".keras")
+
+
+def load_h5(data: bytes) -> None:
+    load_and_plan(data, ".h5")
+
+
+def load_pt2(data: bytes) -> None:
+    load_and_plan(data, ".pt2")
 
 
 def survive(reader: str, files: list[Path], count: int, seed: int = 1) -> Counter[str]:
