@@ -21,6 +21,7 @@ from pathlib import Path
 
 MEMORY_LIMIT = 1 << 30
 SLOWEST = 10.0
+RUN_MACS = 20_000_000
 PLANNED_BYTES = 1 << 20  # planning larger graphs takes its time
 INTERESTING = (0, 1, 4, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF0)
 
@@ -116,10 +117,11 @@ def mutations(data: bytes, seed: int, count: int) -> Iterator[bytes]:
 
 def load_and_plan(data: bytes, suffix: str) -> None:
     """What a user does first: load a file, describe it, and plan its firmware."""
-    from smidgen import describe, load
+    from smidgen import describe, load, random_inputs
     from smidgen.backends.c.arena import plan_arena
     from smidgen.backends.c.emit import emit
     from smidgen.backends.c.select_kernels import select_kernels
+    from smidgen.interpreter import interpret
     from smidgen.transforms.rewrites import simplify
 
     with tempfile.TemporaryDirectory() as folder:
@@ -127,6 +129,8 @@ def load_and_plan(data: bytes, suffix: str) -> None:
         path.write_bytes(data)
         graph = load(path)
     facts = describe(graph)
+    if facts.activation_bytes + facts.constant_bytes < PLANNED_BYTES and facts.macs < RUN_MACS:
+        interpret(graph, random_inputs(graph, 1))
     if facts.activation_bytes + facts.constant_bytes < PLANNED_BYTES:
         graph = simplify(graph)
         emit(graph, plan_arena(graph, select_kernels(graph)), "host")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smidgen.errors import DataError
+from smidgen.errors import DataError, GraphError
 from smidgen.ir import Graph, Node, TensorType, numpy_dtype
 
 if TYPE_CHECKING:
@@ -280,7 +280,14 @@ def run_node(
     outputs = tuple(graph.type(n) for n in node.outputs)
     inputs = graph.types(node.inputs)
     if any(t is not None and t.quant is not None for t in (*inputs, *outputs)):
-        return op.int_ref(NodeTypes(inputs, outputs), *arrays, rounding=rounding)
+        try:
+            return op.int_ref(NodeTypes(inputs, outputs), *arrays, rounding=rounding)
+        except ValueError as error:  # sums that leave 32 bits, in every runtime
+            raise GraphError(
+                f"cannot be computed: {error}",
+                where=node.label,
+                hint="its constants are damaged or out of range; quantize the model again",
+            ) from error
     return op.float_ref(*arrays)
 
 

@@ -31,4 +31,7 @@
 #define SM_UNROLL 4
 #endif
 
+/* Infinity without math.h. */
+#define SM_INFINITY __builtin_inff()
+
 #endif

@@ -56,7 +56,5 @@ def check_bounds(name: str, output: TensorType) -> None:
 
 
 def float_bounds(name: str) -> tuple[float, float]:
-    """Bounds as float32 numbers for C (the largest finite float stands for infinity)."""
-    limit = float(np.finfo(np.float32).max)
-    low, high = BOUNDS[name]
-    return max(low, -limit), min(high, limit)
+    """Bounds as real numbers for C."""
+    return BOUNDS[name]

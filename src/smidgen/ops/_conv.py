@@ -389,6 +389,20 @@ def float_guard(site: Site) -> str | None:
     return refusal(site, ("float32",) * 3, got, "float32")
 
 
+def _largest_sum(site: Site) -> int:
+    """The largest magnitude that a sum of an int8 node can have, bias included."""
+    op = site.op
+    assert isinstance(op, Weighted)
+    w = np.moveaxis(site.constant(1), op.weight_axis, 0)
+    w = w.reshape(w.shape[0], -1).astype(np.int64)
+    zero_point = site.quant(0).zero_point
+    ends = w * (-128 - zero_point), w * (127 - zero_point)
+    low, high = np.minimum(*ends).sum(1), np.maximum(*ends).sum(1)
+    bias = site.constants[2] if len(site.constants) > 2 else None
+    offset = np.zeros(1, np.int64) if bias is None else bias.astype(np.int64).ravel()
+    return int(max(np.abs(low + offset).max(), np.abs(high + offset).max()))
+
+
 def refusal(site: Site, wanted: tuple[str, ...], got: tuple[str, ...], bias: str) -> str | None:
     """Why kernels for the `wanted` types, that take constants, cannot compute this site."""
     if got != wanted:
@@ -400,6 +414,8 @@ def refusal(site: Site, wanted: tuple[str, ...], got: tuple[str, ...], bias: str
             return f"the bias is not a constant {bias} tensor"
     if site.rounding != "double" and wanted[0] != "float32":
         return "the kernels round as TFLM does (double rounding)"
+    if wanted[0] == "int8" and (largest := _largest_sum(site)) > np.iinfo(np.int32).max:
+        return f"sums up to {largest} do not fit 32 bits, whatever runtime adds them up"
     if site.output.shape[0] != 1 and site.output.rank == 4:
         return f"batch {site.output.shape[0]}; kernels run one sample at a time"
     return None

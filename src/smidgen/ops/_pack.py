@@ -19,6 +19,7 @@ from smidgen.ops._kernel import Param, Site
 from smidgen.ops._op import NodeTypes
 
 Array = np.ndarray[Any, Any]
+_INT32 = (np.iinfo(np.int32).min, np.iinfo(np.int32).max)
 
 MAX_ACCUMULATOR = 2**30 - 1  # kernels double accumulators
 SHIFTS = (1, 21)
@@ -72,9 +73,9 @@ class Channels:
         limits = int_bounds(site.op.fused_activation_function, site.quant(-1), "int8")
         low, high = (
             np.clip(requantize(end, self.multiplier, -self.shift) + zero_point, *limits)
-            for end in self.bounds()
+            for end in np.clip(self.bounds(), *_INT32)
         )
-        fits = np.abs(self.bounds()).max(0) <= np.iinfo(np.int32).max
+        fits = np.abs(self.bounds()).max(0) <= _INT32[1]
         same = (low == high) & fits & (self.shift >= 0)
         alive = self.shift[~same]
         easy = int(np.bincount(alive[alive > 0]).argmax()) if (alive > 0).any() else 8

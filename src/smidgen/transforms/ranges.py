@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from smidgen.ir import Graph
 from smidgen.ops import NodeTypes
 from smidgen.ops._range import Range, unknown
@@ -30,5 +32,7 @@ def value_ranges(graph: Graph) -> dict[str, Range]:
         op: Op = node.op  # type: ignore[assignment]
         types = NodeTypes(graph.types(node.inputs), tuple(graph.type(n) for n in node.outputs))
         operands = (None if n is None else ranges[n] for n in node.inputs)
-        ranges.update(zip(node.outputs, op.value_range(types, *operands), strict=True))
+        with np.errstate(all="ignore"):  # weights may be NaN, infinite or too large to add up
+            found = op.value_range(types, *operands)
+        ranges.update(zip(node.outputs, found, strict=True))
     return ranges

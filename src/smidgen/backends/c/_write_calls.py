@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -64,9 +65,8 @@ class Constants:
 
 
 def _rows(array: np.ndarray[Any, Any]) -> str:
-    items = [_literal(v) for v in array.ravel().tolist()] or ["0"]
-    if array.dtype.kind == "f":
-        items = [float_literal(v) for v in array.ravel().tolist()]
+    literal = float_literal if array.dtype.kind == "f" else _literal
+    items = [literal(v) for v in array.ravel().tolist()] or ["0"]
     lines, line = [], "   "
     for item in items:
         if len(line) + len(item) + 2 > 100:
@@ -87,8 +87,10 @@ def _literal(value: int) -> str:
 
 
 def float_literal(value: float) -> str:
-    if not np.isfinite(value):
-        raise SmidgenError(f"a constant holds {value}", hint="mend the model's weights")
+    if math.isnan(value):
+        raise SmidgenError("a constant holds NaN", hint="mend the model's weights")
+    if math.isinf(value):  # such as what a mask adds to scores that do not count
+        return "SM_INFINITY" if value > 0 else "-SM_INFINITY"
     text = f"{np.float32(value):.9g}"
     return (text if re.search(r"[.e]", text) else f"{text}.0") + "f"
 
