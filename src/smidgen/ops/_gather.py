@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -41,7 +41,7 @@ def look_up(table: Array, indices: Array, axis: int, batch_dims: int = 0) -> Arr
 class Lookup(_movement.Movement):
     """An operator on a table (operand `table`) and indices (operand `1 - table`), int32."""
 
-    table: int = 0
+    table: ClassVar[int] = 0
 
     def where(self, *types: TensorType | None) -> tuple[int, int]:
         """The table's axis that is looked up, and the number of batch axes before it."""
