@@ -236,11 +236,6 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
         UnsupportedModelError,
         "BlockwiseQuantization",
     ),
-    "hybrid": (
-        both(change("tensors.0.type", FileType.FLOAT32), change("tensors.0.quantization", None)),
-        UnsupportedModelError,
-        "dynamic range",
-    ),
     "a scale of zero": (quantized(1, scale=[0.1, 0.0, 0.1]), ModelFileError, "not positive"),
     "a scale below zero": (quantized(0, scale=[-0.5]), ModelFileError, "'x': has a scale"),
     "a scale that is no number": (quantized(0, scale=[float("nan")]), ModelFileError, "finite"),

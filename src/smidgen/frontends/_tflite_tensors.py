@@ -10,7 +10,8 @@ import numpy as np
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
 from smidgen.frontends._tflite_sparse import dense
-from smidgen.ir import QuantParams, TensorType, numpy_dtype, unpack_int4
+from smidgen.ir import QuantParams, TensorType, Value, numpy_dtype, unpack_int4
+from smidgen.numerics.affine import dequantize
 from smidgen.schema import Record
 from smidgen.schema import TensorType as FileType
 
@@ -185,6 +186,16 @@ class FileTensors:
                 f"the tensors take more than {MAX_TENSOR_BYTES >> 20} MB in all", where=where
             )
         return type
+
+
+def real(constant: Value) -> Array:
+    """Return the float32 numbers that the integers of a constant stand for."""
+    quant, data = constant.type.quant, constant.data
+    assert quant is not None and data is not None
+    shape = [-1 if i == quant.axis else 1 for i in range(data.ndim)]
+    floats = dequantize(data, np.reshape(quant.scales, shape), np.reshape(quant.zero_points, shape))
+    floats.setflags(write=False)
+    return floats
 
 
 def _refuse_kinds(record: Record, where: str) -> None:

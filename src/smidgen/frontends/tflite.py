@@ -14,7 +14,7 @@ import numpy as np
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends._tflite_functions import callable_subgraphs, choose_function, file_bytes
 from smidgen.frontends._tflite_known import KNOWN, folded, known
-from smidgen.frontends._tflite_tensors import FileTensors, clean
+from smidgen.frontends._tflite_tensors import FileTensors, clean, real
 from smidgen.frontends._tflite_uint8 import ShiftedTensors, centred, computes_uint8
 from smidgen.frontends._tflite_variables import (
     Handles,
@@ -94,6 +94,7 @@ class _Reader:
         self.values: dict[str, Value] = {}
         self.given = self._given_names()
         self.names: dict[int, str] = {}  # of the tensors that are known so far
+        self.real: dict[str, str] = {}  # float forms of integer constants
 
     def graph(self) -> Graph:
         """Return the graph, verified."""
@@ -234,6 +235,7 @@ class _Reader:
             if value is not None and self.tensors.was_uint8(i):
                 assert before is not None
                 inputs[place] = self._converted(value, self.tensors.original(i), before)
+        inputs = self._with_float_weights(inputs, _vector(record["inputs"]))
         types = tuple(None if n is None else self.values[n].type for n in inputs)
         constants = tuple(None if n is None else self.values[n].data for n in inputs)
         type_of = self.tensors.type if before is None else self.tensors.original
@@ -247,7 +249,6 @@ class _Reader:
         keeps = not kind.shifts and any(self.tensors.was_uint8(i) for i in outputs)
         node, inputs = self._form(kind.name, record, before if keeps else None)
         results = node.outputs
-        _refuse_hybrid(node.types, node.constants)
         try:
             op, chosen = kind.tflite_read(node)
             operands = tuple(None if i is None else inputs[i] for i in chosen)
@@ -380,6 +381,29 @@ class _Reader:
                 hint=_DAMAGED,
             )
 
+    def _with_float_weights(
+        self, operands: list[str | None], tensors: list[int]
+    ) -> list[str | None]:
+        """Make floats of the integer weights of dynamic range models, whose activations are float.
+
+        What is left of such a layer is a float one, which can be quantized as any other.
+        """
+        values = [None if n is None else self.values[n] for n in operands]
+        if not any(v is not None and v.data is None and v.type.dtype == "float32" for v in values):
+            return operands
+        found = list(operands)
+        for place, value in enumerate(values):
+            if value is None or value.data is None or value.type.quant is None:
+                continue
+            if value.name not in self.real:
+                self.tensors.take(tensors[place], 4 * value.type.size)
+                self.real[value.name] = name = self._fresh(f"{value.name}_float")
+                self.values[name] = Value(
+                    name, TensorType(value.type.shape, "float32"), real(value)
+                )
+            found[place] = self.real[value.name]
+        return found
+
     def _with_centred_weights(
         self, operands: tuple[str | None, ...], roles: tuple[Role, ...]
     ) -> tuple[str | None, ...]:
@@ -469,18 +493,6 @@ def _options(op_name: str, record: Record) -> Record:
                 )
             options[field.name] = value.name
     return options
-
-
-def _refuse_hybrid(
-    types: tuple[TensorType | None, ...], constants: tuple[np.ndarray | None, ...]
-) -> None:
-    pairs = [(t, c) for t, c in zip(types, constants, strict=True) if t is not None]
-    floats = any(t.dtype == "float32" for t, c in pairs if c is None)
-    if floats and any(t.quant is not None for t, c in pairs if c is not None):
-        raise UnsupportedModelError(
-            "float activations with integer weights (dynamic range quantization) are not supported",
-            hint="convert the model to float32, or to full int8",
-        )
 
 
 def _compare(inferred: tuple[TensorType, ...], results: tuple[TensorType, ...]) -> None:
