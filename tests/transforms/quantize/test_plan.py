@@ -87,7 +87,7 @@ def test_a_demand_that_others_can_live_with_is_shared():
     assert made.made["softmax"] == QuantParams.per_tensor(1 / 256, -128)
     assert made.tied["softmax"] == made.tied["wide"] != made.made["softmax"]
     reshape = graph.producers["shaped"]
-    assert made.read("softmax", 0, rule_of(graph, reshape)) == made.tied["softmax"]
+    assert made.read(graph, reshape, 0, rule_of(graph, reshape)) == made.tied["softmax"]
 
 
 def test_what_no_rule_wants_is_not_planned():
