@@ -100,7 +100,6 @@ UINT8_OF = {(dtype, "uint8") for dtype in ("float32", "uint8")}
 CASTS = "TFLM does not cast to int64, bool and uint8"
 INT32 = "LiteRT makes no int32"
 CHANNELS = "TFLM refuses int4 weights of FULLY_CONNECTED with a scale for each channel"
-WIDE_LSTM = "LiteRT has no LSTM of int16 activations"
 RADIUS = "LiteRT is wrong just inside the radius beyond which the result is constant"
 
 NARROW = "LiteRT takes an 8-bit state of SVDF for a 16-bit one"
@@ -126,9 +125,7 @@ EXCEPTIONS = {
     ("SPACE_TO_BATCH_ND", "TFLM"): Cell(unsupported=pads_integers),
     ("LOGISTIC", "BUILTIN_REF"): exact_below(2, RADIUS),
     # LiteRT squashes by polynomials where TFLM has a table.
-    ("UNIDIRECTIONAL_SEQUENCE_LSTM", "BUILTIN_REF"): Cell(
-        lsb=2, unsupported=lambda s: WIDE_LSTM if conversion(s)[0] == "int16" else None
-    ),
+    ("UNIDIRECTIONAL_SEQUENCE_LSTM", "BUILTIN_REF"): Cell(lsb=2),
     ("SVDF", "BUILTIN_REF"): Cell(unsupported=lambda s: NARROW if is_narrow(s) else None),
     ("TANH", "BUILTIN_REF"): exact_below(8, RADIUS),
 }

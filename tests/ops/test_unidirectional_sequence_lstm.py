@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import smidgen
 from smidgen.backends.tflite.writer import write
 from smidgen.errors import UnsupportedModelError
 from smidgen.frontends.tflite import read
@@ -56,6 +57,21 @@ def test_real_models_agree_with_tflm(
             np.testing.assert_array_equal(got, want)
         else:
             np.testing.assert_allclose(got, want, atol=1e-5)
+
+
+@pytest.mark.e2e
+@pytest.mark.toolchain
+@pytest.mark.emulator
+@pytest.mark.parametrize("name", ["tflm_dtln_noise_suppression", "coral_keras_lstm_mnist_ptq"])
+def test_firmware_remembers_as_the_reference_does(shared: Path, tmp_path: Path, name: str) -> None:
+    graph = read(shared / "zoo" / f"{name}.tflite")
+    firmware = smidgen.compile(graph, board="nucleo-l4r5zi", out=tmp_path)
+    inputs = random_inputs(graph, 5, seed=2)
+    for stream in (True, False):
+        want = interpret(graph, inputs, stream=stream)[0]
+        for place in ("emulator", "host"):
+            got = firmware.run(inputs, on=place, stream=stream).outputs[0]
+            np.testing.assert_array_equal(got, want)
 
 
 # -- many steps and many samples -------------------------------------------------------------------

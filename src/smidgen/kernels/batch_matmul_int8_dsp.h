@@ -5,26 +5,32 @@
 #include "batch_matmul_int8.h"
 #include "requantize_dsp.h"
 
-/* Four columns of y, less its zero point, as words of two terms: for every four terms and each
- * column those of 0 and 2, then of 1 and 3. Terms and columns beyond the last are zero. Returns in
- * `starts` what sums of each column start with: x's offset times the sum of the column. */
-static SM_PART void sm_batch_matmul_columns(const sm_batch_matmul_int8_params *p, const int8_t *y,
-                                            int32_t columns, int16_t *to, int32_t starts[4]) {
-  for (int32_t column = 0; column < 4; ++column, y += p->y_column) {
-    int32_t sum = 0;
-    const int8_t *at = y;
-    int16_t *words = to + 4 * column;
-    for (int32_t left = p->depth; left > 0; left -= 4, words += 16) {
-      int16_t four[4] = {0, 0, 0, 0};
-      for (int32_t k = 0; k < 4 && k < left && column < columns; ++k, at += p->y_depth) {
-        four[k] = (int16_t)(*at + p->y_offset);
-        sum += four[k];
-      }
-      sm_store32(words, sm_pack16(four[0], four[2]));
-      sm_store32(words + 2, sm_pack16(four[1], four[3]));
+/* One column of y, less its zero point, as words of two terms: for every four terms those of 0 and
+ * 2, then of 1 and 3, eight words from the next four. Terms beyond the last are zero. Returns the
+ * sum. */
+static SM_PART int32_t sm_batch_matmul_column(const sm_batch_matmul_int8_params *p, const int8_t *y,
+                                              int16_t *words) {
+  const uint32_t offsets = sm_pack16(p->y_offset, p->y_offset), ones = sm_pack16(1, 1);
+  int32_t left = p->depth, sum = 0;
+  if (p->y_depth == 1) {
+    for (; left >= 4; left -= 4, y += 4, words += 16) {
+      const uint32_t four = sm_load32(y);
+      const uint32_t even = sm_sxtab16(offsets, four), odd = sm_sxtab16_ror8(offsets, four);
+      sm_store32(words, even);
+      sm_store32(words + 2, odd);
+      sum = sm_smlad(odd, ones, sm_smlad(even, ones, sum));
     }
-    starts[column] = sum * p->x_offset;
   }
+  for (; left > 0; left -= 4, words += 16) {
+    int16_t four[4] = {0, 0, 0, 0};
+    for (int32_t k = 0; k < 4 && k < left; ++k, y += p->y_depth) {
+      four[k] = (int16_t)(*y + p->y_offset);
+      sum += four[k];
+    }
+    sm_store32(words, sm_pack16(four[0], four[2]));
+    sm_store32(words + 2, sm_pack16(four[1], four[3]));
+  }
+  return sum;
 }
 
 /* Adds the products of four terms with each of four columns. */
@@ -49,8 +55,11 @@ SM_KERNEL void sm_batch_matmul_int8_dsp(const sm_batch_matmul_int8_params *p, co
     const int8_t *right = y + b0 * p->y_batch_0 + b1 * p->y_batch_1 + b2 * p->y_batch_2;
     for (int32_t column = 0; column < p->columns; column += 4, right += 4 * p->y_column) {
       const int32_t columns = p->columns - column < 4 ? p->columns - column : 4;
-      int32_t starts[4];
-      sm_batch_matmul_columns(p, right, columns, scratch, starts);
+      int32_t starts[4] = {0, 0, 0, 0};       /* x's offset times the sum of each column */
+      for (int32_t i = 0; i < columns; ++i) { /* those beyond the last may hold anything */
+        int16_t *const words = (int16_t *)scratch + 4 * i;
+        starts[i] = p->x_offset * sm_batch_matmul_column(p, right + i * p->y_column, words);
+      }
       int8_t *out = output + column;
       const int8_t *row = left;
       for (int32_t i = 0; i < p->rows; ++i, row += p->x_row, out += p->columns) {

@@ -142,12 +142,13 @@ def pairs_refusal(w: Array) -> str | None:
 def one_factor_guard(site: Site) -> str | None:
     """`fully_connected_guard` where moreover all outputs have one multiplier and shift."""
     refusal = fully_connected_guard(site)
-    if refusal is None and not _one_factor(Channels.of(site)):
+    if refusal is None and not one_factor(Channels.of(site)):
         return "the outputs have multipliers of their own"
     return refusal
 
 
-def _one_factor(channels: Channels) -> bool:
+def one_factor(channels: Channels) -> bool:
+    """Whether all channels have one multiplier and shift."""
     return len(set(zip(channels.multiplier.tolist(), channels.shift.tolist(), strict=True))) == 1
 
 
@@ -157,7 +158,7 @@ def fully_connected_params(site: Site) -> Mapping[str, Param]:
     out_c, in_c = channels.weights.shape
     factors = np.stack([channels.multiplier, channels.shift])
     fill = -out_c % 4
-    one = _one_factor(channels)
+    one = one_factor(channels)
     factors = factors[:, :1] if one else np.pad(factors, ((0, 0), (0, fill)), "edge")
     return {
         "rows": site.input(0).size // in_c,

@@ -9,7 +9,7 @@ import numpy as np
 
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import TensorType
-from smidgen.ops import _conv, _torch, _transpose_conv
+from smidgen.ops import _conv, _int16, _torch, _transpose_conv
 from smidgen.ops._activation import check_activation, read_activation
 from smidgen.ops._kernel import Kernel
 from smidgen.ops._op import AxisRef, Coupling, NodeTypes, Op, TfliteNode, TfliteOp
@@ -56,8 +56,8 @@ class TransposeConv(_conv.Weighted):
         x, w = _conv.image_and_weights(types)
         if w.dtype == "int4":
             raise ValueError("weights are int4, which no runtime's TRANSPOSE_CONV takes")
-        if x.dtype == "int16":
-            raise ValueError("int16 has no kernel here")
+        if x.dtype == "int16" and not _conv.is_wide(types):
+            raise ValueError("the bias of int16 activations is int32, where kernels read int64")
         if x.shape[3] != w.shape[3]:
             raise ValueError(f"{x.shape[3]} input channels for weights of shape {w.shape}")
         _conv.check_bias(types, w.shape[0])
@@ -141,10 +141,25 @@ class TransposeConv(_conv.Weighted):
 
     kernels = (
         Kernel(
+            "sm_transpose_conv_int8_dsp",
+            "transpose_conv_int8_dsp.h",
+            guard=_transpose_conv.int8_dsp_guard,
+            params=_transpose_conv.int8_dsp_params,
+            arguments=(0,),
+            scratch=_transpose_conv.int8_dsp_scratch,
+        ),
+        Kernel(
             "sm_transpose_conv_int8",
             "transpose_conv_int8.h",
             guard=_conv.int8_guard,
             params=_transpose_conv.int8_params,
+            arguments=(0,),
+        ),
+        Kernel(
+            "sm_transpose_conv_int16",
+            "transpose_conv_int16.h",
+            guard=_int16.guard,
+            params=_transpose_conv.int16_params,
             arguments=(0,),
         ),
         Kernel(
@@ -185,7 +200,7 @@ class TransposeConv(_conv.Weighted):
             image = tuple(output_size(o, k, s, 1, padding) for o, k, s in pairs)
             op = cls(size[0], size[1], *stride, padding, draw(_draw.activation()))
             weights = (co, *kernel, ci)
-            kinds = ("int8",)
-            return draw(_draw.weighted(op, (1, *image, ci), weights, axis=0, weights=kinds))
+            kinds, wide = ("int8",), ("int64",)
+            return draw(_draw.weighted(op, (1, *image, ci), weights, 0, kinds, wide))
 
         return draw_sample()

@@ -62,6 +62,7 @@ class UnidirectionalSequenceLstm(Op):
 
     name: ClassVar[str] = "UNIDIRECTIONAL_SEQUENCE_LSTM"
     states: ClassVar[Mapping[int, int]] = {HIDDEN: 1, CELL: 2}
+    litert_dtypes: ClassVar[tuple[str, ...]] = ("float32", "int8")
 
     cell_clip: float = 0.0
     time_major: bool = False
