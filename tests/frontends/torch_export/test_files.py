@@ -142,7 +142,7 @@ def test_weights_alone(tmp_path: Path, suffix: str, legacy: bool) -> None:
         smidgen.load(path)
     message = str(error.value)
     assert "without the network" in message
-    assert f'torch.load("weights{suffix}", weights_only=True)' in message
+    assert f'torch.load("weights{suffix}", map_location="cpu", weights_only=True)' in message
     assert "smidgen.load(model.eval(), example=(x,))" in message
 
 

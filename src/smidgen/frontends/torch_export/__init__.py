@@ -217,7 +217,8 @@ def _refuse_other(path: Path, names: list[str]) -> SmidgenError:
             "belong to",
             where=path.name,
             hint="build the network, then run "
-            f'model.load_state_dict(torch.load("{path.name}", weights_only=True)) and '
+            f'model.load_state_dict(torch.load("{path.name}", map_location="cpu", '
+            "weights_only=True)) and "
             "smidgen.load(model.eval(), example=(x,))",
         )
     return ModelFileError(
