@@ -138,6 +138,13 @@ def pad_axes(at: Lowering, x: Operand, pads: Pairs, value: float = 0.0) -> str:
     return at.add("PADV2", [x, constant], paddings=pads)
 
 
+def mirror_axes(at: Lowering, x: Operand, pads: Pairs, mode: str) -> str:
+    """A border that mirrors the tensor: REFLECT without its edge, SYMMETRIC with it."""
+    if not any(map(any, pads)):
+        return at.value(x)
+    return at.add("MIRROR_PAD", [x], paddings=pads, mode=mode)
+
+
 def pad(
     at: Lowering, x: Operand, pads: Pairs, *, mode: str = "constant", value: float = 0.0
 ) -> str:
@@ -169,10 +176,10 @@ def _pad_by_itself(at: Lowering, x: str, pads: Pairs, mode: str) -> str:
     if mode == "reflect" and all(
         max(amounts) < size for amounts, size in zip(pads, shape, strict=True) if any(amounts)
     ):
-        return at.add("MIRROR_PAD", [x], paddings=pads, mode="REFLECT")
+        return mirror_axes(at, x, pads, "REFLECT")
     # A mirror image that is one element wide is the edge.
     if mode == "replicate" and max(map(max, pads)) == 1:
-        return at.add("MIRROR_PAD", [x], paddings=pads, mode="SYMMETRIC")
+        return mirror_axes(at, x, pads, "SYMMETRIC")
     if mode not in ("replicate", "circular"):
         raise UnsupportedModelError(f"padding of {pads} by {mode!r} of a tensor of shape {shape}")
     for axis, (before, after) in enumerate(pads):

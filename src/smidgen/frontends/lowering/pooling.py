@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
-from smidgen.frontends.lowering.movement import pad_axes
+from smidgen.frontends.lowering.movement import mirror_axes, pad_axes
 from smidgen.frontends.lowering.site import (
     Array,
     Lowering,
@@ -19,7 +19,8 @@ from smidgen.frontends.lowering.site import (
 )
 from smidgen.ops._window import Window
 
-LOWEST = float(np.finfo(np.float32).min)  # pads what a maximum is taken of
+LOWEST = float(np.finfo(np.float32).min)
+NEVER_NEGATIVE = ("RELU", "RELU6", "LOGISTIC", "SOFTMAX", "ABS", "EXP")
 
 
 def _outputs(
@@ -50,6 +51,7 @@ class _Pooling:
     ) -> None:
         self.at = at
         self.rank = at.rank(x)
+        self.zero_is_lowest = at.made_by.get(at.value(x)) in NEVER_NEGATIVE
         self.image = at.image(x)
         self.kernel, self.strides = pair(kernel, 1), pair(strides, 1)
         self.pads = pair_of_pairs(pads)
@@ -73,10 +75,23 @@ class _Pooling:
         before = tuple(pad for pad, _ in self.pads)
         return window.positions(shape) == self.windows and window.pad(shape) == before
 
-    def pool(self, op: str, value: float) -> str:
-        """The operator over the image with its border, still channels last."""
-        padded = pad_axes(self.at, self.image, ((0, 0), *self.reach, (0, 0)), value)
-        return self.windowed(op, padded, "VALID")
+    def bordered(self) -> str:
+        """The image with a border that is never the largest of a window.
+
+        Zeros are cheapest. Where there may be less, the edge's mirror image is as good while a
+        window holds what is mirrored, and unlike a very low number it leaves a quantized image
+        its scale.
+        """
+        pads = ((0, 0), *self.reach, (0, 0))
+        if self.zero_is_lowest:
+            return pad_axes(self.at, self.image, pads)
+        sizes = self.at.shape(self.image)[1:3]
+        if all(
+            max(pad) <= min(kernel // 2, size)
+            for pad, kernel, size in zip(self.reach, self.kernel, sizes, strict=True)
+        ):
+            return mirror_axes(self.at, self.image, pads, "SYMMETRIC")
+        return pad_axes(self.at, self.image, pads, LOWEST)
 
     def windowed(self, op: str, image: str, padding: str) -> str:
         """The operator over an image."""
@@ -132,7 +147,7 @@ def max_pool(
     if pooling.same:
         y = pooling.windowed("MAX_POOL_2D", pooling.image, "SAME")
     else:
-        y = pooling.pool("MAX_POOL_2D", LOWEST)
+        y = pooling.windowed("MAX_POOL_2D", pooling.bordered(), "VALID")
     return at.unimage(y, pooling.rank)
 
 
@@ -169,7 +184,8 @@ def average_pool(
     elif pooling.same and np.array_equal(counted, pooling.counted(False)):
         y = pooling.windowed("AVERAGE_POOL_2D", pooling.image, "SAME")
         return at.unimage(y, pooling.rank)
-    y = pooling.pool("AVERAGE_POOL_2D", 0.0)
+    padded = pad_axes(at, pooling.image, ((0, 0), *pooling.reach, (0, 0)))
+    y = pooling.windowed("AVERAGE_POOL_2D", padded, "VALID")
     factors = (area / counted).astype(np.float32)
     if (factors != 1).any():
         alike = (factors == factors[0, 0]).all()

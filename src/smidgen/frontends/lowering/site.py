@@ -28,6 +28,7 @@ class Lowering:
 
     Attributes:
         layer: name of the source's layer, for messages and for the names of values.
+        made_by: the operator that made each value, by LiteRT name.
 
     Example:
         >>> from smidgen.ir import GraphBuilder, TensorType
@@ -43,6 +44,7 @@ class Lowering:
         self.builder = builder
         self.layer = ""
         self.nodes = 0
+        self.made_by: dict[str, str] = {}
         self.grids: dict[str, Grid] = {}  # of constants that stand for integers
         self._constants: dict[tuple[Any, ...], str] = {}
 
@@ -112,6 +114,7 @@ class Lowering:
         except ValueError as error:
             raise UnsupportedModelError(f"{op}: {error}") from error
         for name in outputs:
+            self.made_by[name] = op
             if math.prod(self.shape(name)) > MAX_ELEMENTS:
                 raise UnsupportedModelError(f"a result has the shape {self.shape(name)}")
         return list(outputs)

@@ -34,7 +34,7 @@ def evaluate(site: Site) -> list[Array] | None:
         found = function(site)
     results = found if isinstance(found, list) else [found]
     return [
-        np.ascontiguousarray(array, _dtype(site, i)) if site.used(i) else array
+        np.asanyarray(array, _dtype(site, i), order="C") if site.used(i) else array
         for i, array in enumerate(results)
     ]
 

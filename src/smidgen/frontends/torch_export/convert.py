@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
-from smidgen.frontends.lowering import Array, Lowering, Operand
+from smidgen.frontends.lowering import Array, Lowering, Operand, to_integers
 from smidgen.frontends.torch_export.constants import evaluate
 from smidgen.frontends.torch_export.hints import hint_for
 from smidgen.frontends.torch_export.program import DAMAGED, Program, Ref, Symbol
@@ -41,7 +41,8 @@ def to_graph(program: Program, arrays: Mapping[str, Array], name: str) -> Graph:
         name: name of the graph.
 
     Returns:
-        The graph, with the inputs and outputs that the program has, batch 1, float32.
+        The graph, with the inputs and outputs that the program has, batch 1: float32, or with
+        the integers of a model that is quantized.
 
     Raises:
         SmidgenError: naming the operator, module and line that cannot be converted, and why.
@@ -234,7 +235,7 @@ class _Conversion:
             raise UnsupportedModelError(
                 "forward returns no tensor", hint="return the tensors that the device needs"
             )
-        return self.at.builder.build(outputs)
+        return to_integers(self.at.builder.build(outputs), self.at.grids)
 
     def _output(self, value: Operand, taken: list[str]) -> str:
         """A value that an operator computes and that is no other output."""

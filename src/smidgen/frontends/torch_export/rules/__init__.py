@@ -10,6 +10,7 @@ from smidgen.frontends.torch_export.rules import (
     movement,
     normalization,
     pooling,
+    quantized,
     recurrent,
     reduction,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "movement",
     "normalization",
     "pooling",
+    "quantized",
     "recurrent",
     "reduction",
 ]
