@@ -85,7 +85,8 @@ def test_it_becomes_an_integer_graph_with_the_models_own_scales(kind: Any) -> No
     (got,) = smidgen.run(graph, np.ascontiguousarray(given))
     steps = np.abs(got - wanted) / 0.2
     assert steps.max() <= 2.01  # a float sum near a tie may round the other way, and then another
-    assert (steps < 0.5).mean() > 0.9
+    assert (steps < 0.5).mean() > 0.6
+    assert abs((got - wanted).mean()) < 0.02  # a tenth of a step
 
 
 def test_an_operator_that_is_not_between_pairs_stays_in_float() -> None:

@@ -1,7 +1,7 @@
 """PyTorch: live `nn.Module`s and `.pt2` files of `torch.export.save` → Graph.
 
 A live module is exported and saved in memory, and the same reader takes it from there: see
-docs/adr/0012-pt2-files-without-torch.md.
+docs/adr/0014-exported-programs-without-pytorch.md.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ MEMORY = 768 << 20
 _OLD_PROGRAM = "/serialized_exported_program.json"  # before PyTorch 2.8
 # A program, weights or pickles, TorchScript.
 _MEMBERS = ("/archive_format", _OLD_PROGRAM[1:], "/data.pkl", "/constants.pkl")
+_CLASSES = ("torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram")
 EXAMPLE = "smidgen.load(model, example=(x,)) with x of the shape that the device takes, batch 1"
 
 
@@ -80,11 +81,14 @@ def load_torch(path: str | Path) -> Graph:
 
 
 def is_torch_module(source: object) -> bool:
-    """Whether something is an `nn.Module` or an exported program; does not import PyTorch."""
-    names = {f"{cls.__module__}.{cls.__qualname__}" for cls in type(source).__mro__}
-    return bool(
-        names & {"torch.nn.modules.module.Module", "torch.export.exported_program.ExportedProgram"}
-    )
+    """Whether something is an `nn.Module` or an exported program; does not import PyTorch.
+
+    Keras's models on its torch backend are modules too; they are Keras's.
+    """
+    names = [f"{cls.__module__}.{cls.__qualname__}" for cls in type(source).__mro__]
+    if any(name.startswith("keras.") for name in names):
+        return False
+    return any(name in _CLASSES for name in names)
 
 
 def from_torch_module(module: Any, example: Sequence[Any] | None) -> Graph:
