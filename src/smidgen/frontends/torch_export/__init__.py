@@ -1,7 +1,7 @@
 """PyTorch: live `nn.Module`s and `.pt2` files of `torch.export.save` → Graph.
 
 A live module is exported and saved in memory, and the same reader takes it from there: see
-docs/adr/0014-exported-programs-without-pytorch.md.
+docs/adr/0013-exported-programs-without-pytorch.md.
 """
 
 from __future__ import annotations
