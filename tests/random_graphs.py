@@ -22,6 +22,7 @@ from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import NodeTypes, Op, Operand, Unsupported, all_ops, get_op
 from smidgen.ops._activation import BOUNDS
 from smidgen.ops._draw import values
+from tests.random_steps import LEFT_OUT, OTHERWISE, RARE, STEPS, UNSTABLE, binary, unary
 
 Array = np.ndarray[Any, Any]
 Name = str | Operand | None
@@ -47,13 +48,13 @@ def graphs(min_ops: int = 3, max_ops: int = 12, dtype: str = "int8") -> st.Searc
 @st.composite
 def _graphs(draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str) -> Graph:
     goal = draw(st.integers(min_ops, max_ops))
-    growth = _Growth(draw, dtype, goal)
+    growth = Growth(draw, dtype, goal)
     growth.start()
     names = [name for name in steps(dtype) if growth.fits(name)]
     only_here = [
         name for name in names if not get_op(name).runs_on("tflm", TensorType((1,), dtype))
     ]
-    names += 3 * only_here
+    names += 3 * only_here + [name for name in RARE if name in names]
     tries = 0
     while growth.nodes + growth.pending() < goal and tries < 20 * goal:
         tries += 1
@@ -64,8 +65,8 @@ def _graphs(draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str) -> Graph:
 def steps(dtype: str) -> list[str]:
     """The operators that graphs of this type grow by."""
     names = [name for name in STEPS if dtype in STEPS[name].dtypes]
-    unstable = UNSTABLE if dtype == "float32" else ()
-    return names + [n for n in elementwise(dtype) if n not in STEPS and n not in unstable]
+    names += [name for name in elementwise(dtype) if name not in STEPS]
+    return [name for name in names if dtype != "float32" or name not in UNSTABLE]
 
 
 def runtime_of(graph: Graph) -> Literal["tflm", "litert_ref"]:
@@ -78,13 +79,18 @@ def runtime_of(graph: Graph) -> Literal["tflm", "litert_ref"]:
     return "tflm" if on_tflm else "litert_ref"
 
 
+def _is_of_a_shape(field: dataclasses.Field[Any]) -> bool:
+    """Whether an attribute says something of axes."""
+    return field.name == "axis" or isinstance(field.default, tuple)
+
+
 @cache
 def elementwise(dtype: str) -> dict[str, int]:
     """Operators that take one or two operands of any shape with default attributes: how many."""
-    probe = TensorType((1, 4, 5, 3), dtype, _quant_of(np.ones(1)) if dtype != "float32" else None)
+    probe = TensorType((1, 4, 5, 3), dtype, quant_of(np.ones(1)) if dtype != "float32" else None)
     found = {}
     for name, cls in all_ops().items():
-        if "axis" in {f.name for f in dataclasses.fields(cls)}:  # type: ignore[arg-type]
+        if name in LEFT_OUT or any(_is_of_a_shape(f) for f in dataclasses.fields(cls)):  # type: ignore[arg-type]
             continue
         for count in (1, 2):
             try:
@@ -99,7 +105,7 @@ def elementwise(dtype: str) -> dict[str, int]:
     return found
 
 
-def _quant_of(real: Array, saturate: float = 1.0) -> QuantParams:
+def quant_of(real: Array, saturate: float = 1.0) -> QuantParams:
     """Parameters that cover the values, or only a part of their range."""
     finite = real[np.isfinite(real)]
     low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
@@ -118,7 +124,7 @@ def _real(array: Array, quant: QuantParams | None) -> Array:
     return (array.astype(np.float32) - np.float32(quant.zero_points[0])) * scales
 
 
-class _Growth:
+class Growth:
     """A graph as far as it has grown, with the values of every activation for a few samples."""
 
     def __init__(self, draw: st.DrawFn, dtype: str, goal: int) -> None:
@@ -145,7 +151,7 @@ class _Growth:
             shape = (1, self.draw(size), self.draw(size), self.draw(st.integers(1, 8)))
             quant = None
             if self.dtype == "int8" and not self.float_ends:
-                quant = _quant_of(self.rng.normal(0, self.draw(st.sampled_from((0.2, 2))), 100))
+                quant = quant_of(self.rng.normal(0, self.draw(st.sampled_from((0.2, 2))), 100))
             type = TensorType(shape, "float32" if self.float_ends else self.dtype, quant)
             name = self.builder.input("x", type)
             rows = [values(self.rng, type) for _ in range(SAMPLES)]
@@ -168,7 +174,9 @@ class _Growth:
             self.step("RESHAPE", name)
         if self.float_ends:
             self.float_ends = False
-            self.node(get_op("DEQUANTIZE")(), [self.unused[-1]])
+            int8 = [n for n in self.arrays if self.builder.type(n).dtype == "int8"]
+            unread = [n for n in int8 if n in self.unused]
+            self.node(get_op("DEQUANTIZE")(), [[*int8, *unread][-1]])
         outputs = list(self.unused)
         read = [n for n in self.arrays if n not in (*outputs, *self.inputs)]
         if read and self.one_in(5):  # a value that others read, too
@@ -186,6 +194,10 @@ class _Growth:
         others = OTHERWISE if self.runtime == "litert_ref" else ()
         operand = TensorType((1,), self.dtype)
         return name not in others and get_op(name).runs_on(self.runtime, operand)
+
+    def room(self) -> int:
+        """How many nodes may be added."""
+        return self.goal - self.nodes - self.pending()
 
     def pick(self, accept: Callable[[TensorType], bool] = lambda type: True) -> str | None:
         """An activation that is accepted: mostly one that nobody has read, or the newest."""
@@ -216,7 +228,7 @@ class _Growth:
         step = STEPS.get(name)
         if step is None:
             count = elementwise(self.dtype)[name]
-            (_unary if count == 1 else _binary)(self, self.attributes(get_op(name)))
+            (unary if count == 1 else binary)(self, self.attributes(get_op(name)))
             return
         x = x or self.pick(lambda t: t.rank in step.ranks)
         if x is not None:
@@ -226,7 +238,7 @@ class _Growth:
         """An activation's constant operand near the given real values."""
         if self.dtype == "float32":
             return Operand(TensorType(real.shape, "float32"), real.astype(np.float32))
-        quant = quant or _quant_of(real)
+        quant = quant or quant_of(real)
         data = np.clip(np.round(real / quant.scale) + quant.zero_point, -128, 127).astype(np.int8)
         return Operand(TensorType(data.shape, "int8", quant), data)
 
@@ -241,37 +253,42 @@ class _Growth:
         return self.arrays[operand]
 
     def node(self, op: Op, operands: list[Any], quant: QuantParams | None = None) -> str | None:
-        """Append a node; None, and nothing is changed, where the operator refuses or room ends."""
+        """Append a node; None, and nothing is changed, where the operator refuses or room ends.
+
+        Returns:
+            The name of its first result.
+        """
         if self.nodes + 1 + self.pending(operands) > self.goal:
             return None
         types = tuple(self.type_of(o) for o in operands)
         arrays = [self.array_of(o) for o in operands]
         try:
-            (out,) = op.infer(*types)
-            if not 0 < out.size <= LARGEST or not op.batchable(*types):
+            outs = op.infer(*types)
+            if not all(0 < out.size <= LARGEST for out in outs) or not op.batchable(*types):
                 return None
             if not op.runs_on(self.runtime, *types):
                 return None
-            if out.dtype == "int8":
-                out = out.with_quant(quant or self.output_quant(op, types, arrays))
-            op.check_quant(types, (out,))
+            if outs[0].dtype == "int8":
+                quant = quant or self.output_quant(op, types, arrays)
+                outs = tuple(out.with_quant(quant) for out in outs)
+            op.check_quant(types, outs)
         except ValueError:
             return None
-        if any(t is not None and t.quant for t in (*types, out)):
-            (result,) = op.int_ref(NodeTypes(types, (out,)), *arrays)
+        if any(t is not None and t.quant for t in (*types, *outs)):
+            results = op.int_ref(NodeTypes(types, outs), *arrays)
         else:
-            (result,) = op.float_ref(*arrays)
+            results = op.float_ref(*arrays)
         names = [
             self.builder.constant(o.data, name="c", quant=o.type.quant, dtype=o.type.dtype)
             if isinstance(o, Operand) and o.data is not None
             else o
             for o in operands
         ]
-        name = self.builder.add(op, names, quant=out.quant)
-        self.arrays[name] = np.asarray(result)
-        self.unused = [n for n in self.unused if n not in names] + [name]
+        made = self.builder.add_multi(op, names, quant=tuple(out.quant for out in outs))
+        self.arrays.update(zip(made, map(np.asarray, results), strict=True))
+        self.unused = [n for n in self.unused if n not in names] + list(made)
         self.nodes += 1
-        return name
+        return made[0]
 
     def output_quant(
         self, op: Op, types: tuple[TensorType | None, ...], arrays: list[Array | None]
@@ -288,7 +305,7 @@ class _Growth:
             a if t is None or a is None else _real(a, t.quant)
             for t, a in zip(types, arrays, strict=True)
         ]
-        return _quant_of(op.float_ref(*real)[0], self.draw(st.sampled_from((1.0, 1.0, 0.6))))
+        return quant_of(op.float_ref(*real)[0], self.draw(st.sampled_from((1.0, 1.0, 0.6))))
 
     def at_scale_of(self, x: str, other: str) -> str | None:
         """`other` itself if it shares the scale of x, otherwise rescaled to it."""
@@ -297,7 +314,7 @@ class _Growth:
             return other
         return self.node(get_op("QUANTIZE")(), [other], want)
 
-    def weighted(self, op: Op, x: str, shape: tuple[int, ...]) -> str | None:
+    def weighted(self, op: Op, x: str, shape: tuple[int, ...], *, int4: bool = True) -> str | None:
         """A node with random weights of `shape`, int4 now and then, and mostly a bias."""
         x_type = self.builder.type(x)
         probe = TensorType(shape, self.dtype)
@@ -313,7 +330,7 @@ class _Growth:
             ]
             return self.node(op, [x, *operands[: 1 + bias]])
         assert x_type.quant is not None
-        dtype, limit = ("int4", 7) if self.one_in(4) else ("int8", 127)
+        dtype, limit = ("int4", 7) if int4 and self.one_in(4) else ("int8", 127)
         per_channel = op.quant_rule(x_type, TensorType(shape, dtype), None).weight_axis is not None
         rest = tuple(i for i in range(w.ndim) if i != axis)
         most = np.maximum(np.abs(w).max(axis=rest), 1e-3)
@@ -334,206 +351,3 @@ class _Growth:
         weights = Operand(TensorType(shape, dtype, quant), data)
         biases = [Operand(TensorType((channels,), "int32", b_quant), b_data)]
         return self.node(op, [x, weights, *biases[: int(bias)]])
-
-
-# -- the operators whose attributes or operands depend on the shape ------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class _Step:
-    grow: Callable[[_Growth, str], object]
-    ranks: tuple[int, ...] = (1, 2, 3, 4)
-    dtypes: tuple[str, ...] = ("int8", "float32")
-
-
-def _unary(g: _Growth, op: Op) -> None:
-    x = g.pick()
-    if x is not None:
-        g.node(op, [x])
-
-
-def _binary(g: _Growth, op: Op) -> None:
-    """On two activations of one shape (a residual sum), or on one and a constant."""
-    x = g.pick()
-    if x is None:
-        return
-    type = g.builder.type(x)
-    shape, ones = type.shape, (1,) * len(type.shape)
-    tied = any({0, 1} <= set(tie) for tie in op.quant_rule(type, type).ties)
-    other: Name = g.pick(lambda t: t.shape == shape)
-    if other == x and not g.one_in(6):
-        small = g.draw(st.sampled_from((shape, shape[-1:], ones[:-1] + shape[-1:], ones)))
-        other = g.constant(g.rng.normal(0, 1, small), type.quant if tied else None)
-    elif tied and isinstance(other, str):
-        other = g.at_scale_of(x, other)
-    if other is not None:
-        g.node(op, [x, other] if g.draw(st.booleans()) else [other, x])
-
-
-def _window(g: _Growth) -> dict[str, Any]:
-    return {
-        "stride_h": g.draw(st.integers(1, 2)),
-        "stride_w": g.draw(st.integers(1, 2)),
-        "padding": g.draw(st.sampled_from(("SAME", "SAME", "VALID"))),
-        "fused_activation_function": g.draw(st.sampled_from(tuple(BOUNDS))),
-    }
-
-
-def _kernel(g: _Growth) -> tuple[int, int]:
-    return g.draw(st.sampled_from(((1, 1), (3, 3), (3, 3), (2, 2), (1, 3), (5, 2))))
-
-
-def _dilation(g: _Growth) -> dict[str, int]:
-    factor = g.draw(st.sampled_from((1, 1, 1, 2)))
-    return {"dilation_h_factor": factor, "dilation_w_factor": factor}
-
-
-def _conv(g: _Growth, x: str) -> None:
-    depth = g.builder.type(x).shape[3]
-    groups = g.draw(st.sampled_from([1, 1, *(d for d in (2, 3, depth) if depth % d == 0)]))
-    outs = groups * g.draw(st.integers(1, max(1, 12 // groups)))
-    op = get_op("CONV_2D")(**_window(g), **_dilation(g))
-    g.weighted(op, x, (outs, *_kernel(g), depth // groups))
-
-
-def _depthwise(g: _Growth, x: str) -> None:
-    outs = g.builder.type(x).shape[3] * g.draw(st.sampled_from((1, 1, 2)))
-    cls = get_op("DEPTHWISE_CONV_2D")
-    fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    given = {**_window(g), **_dilation(g)}
-    g.weighted(cls(**{k: v for k, v in given.items() if k in fields}), x, (1, *_kernel(g), outs))
-
-
-def _fully_connected(g: _Growth, x: str) -> None:
-    type = g.builder.type(x)
-    keep = type.rank > 2 and g.draw(st.booleans())
-    op = get_op("FULLY_CONNECTED")(
-        fused_activation_function=g.draw(st.sampled_from(tuple(BOUNDS))), keep_num_dims=keep
-    )
-    g.weighted(op, x, (g.draw(st.integers(1, 12)), type.shape[-1] if keep else type.size))
-
-
-def _pool(name: str) -> Callable[[_Growth, str], object]:
-    def grow(g: _Growth, x: str) -> None:
-        height, width = _kernel(g)
-        g.node(get_op(name)(**_window(g), filter_height=height, filter_width=width), [x])
-
-    return grow
-
-
-def _mean(g: _Growth, x: str) -> None:
-    rank = g.builder.type(x).rank
-    axes = [(rank - 1,), (1,), tuple(range(1, rank))] + [(1, 2)] * 3 * (rank == 4)
-    g.node(get_op("MEAN")(axis=g.draw(st.sampled_from(axes)), keep_dims=g.draw(st.booleans())), [x])
-
-
-def _reshape(g: _Growth, x: str) -> None:
-    type = g.builder.type(x)
-    shapes = [(1, type.size), (1, type.size // type.shape[-1], type.shape[-1])]
-    if type.rank < 4 and type.size % 4 == 0:
-        shapes += [(1, 2, 2, type.size // 4)] * 2
-    g.node(get_op("RESHAPE")(g.draw(st.sampled_from(shapes))), [x])
-
-
-def _paddings(g: _Growth, x: str) -> tuple[tuple[int, int], ...]:
-    rank = g.builder.type(x).rank
-    pair = st.tuples(st.integers(0, 2), st.integers(0, 2))
-    last = g.draw(pair) if rank == 2 or g.one_in(4) else (0, 0)
-    return ((0, 0), *(g.draw(pair) for _ in range(rank - 2)), last)[:rank]
-
-
-def _pad_with_value(g: _Growth, x: str) -> None:
-    value = g.constant(g.rng.normal(0, 1, (1,)), g.builder.type(x).quant)
-    g.node(get_op("PADV2")(_paddings(g, x)), [x, value])
-
-
-def _concatenation(g: _Growth, x: str) -> None:
-    shape = g.builder.type(x).shape
-    axis = g.draw(st.sampled_from((len(shape) - 1, len(shape) - 1, *range(1, len(shape)))))
-
-    def fits(type: TensorType) -> bool:
-        return len(type.shape) == len(shape) and all(
-            a == b for d, (a, b) in enumerate(zip(type.shape, shape, strict=True)) if d != axis
-        )
-
-    others = [g.pick(fits) for _ in range(g.draw(st.integers(1, 2)))]
-    operands = [g.at_scale_of(x, other) for other in others if other is not None]
-    operands.insert(g.draw(st.integers(0, len(operands))), x)
-    if None not in operands:
-        g.node(get_op("CONCATENATION")(axis), operands)
-
-
-def _slice(g: _Growth, x: str) -> None:
-    shape = g.builder.type(x).shape
-    begin, end, strides, shrink = [0], [0], [1], 0
-    for axis, size in enumerate(shape[1:], 1):
-        first, last = sorted(g.draw(st.tuples(*[st.integers(0, size - 1)] * 2)))
-        stride = g.draw(st.sampled_from((1, 1, 1, 2, -1)))
-        begin.append(first if stride > 0 else last)
-        end.append(last + 1 if stride > 0 else first - 1 if first else -size - 1)
-        strides.append(stride)
-        if axis < len(shape) - 1 and stride == 1 and g.one_in(6):
-            shrink |= 1 << axis
-    whole = sum(1 << i for i in range(1, len(shape)) if g.draw(st.booleans())) & ~shrink
-    op = get_op("STRIDED_SLICE")(
-        tuple(begin), tuple(end), tuple(strides), 1 | whole, 1 | whole, shrink
-    )
-    g.node(op, [x])
-
-
-def _transpose(g: _Growth, x: str) -> None:
-    order = g.draw(st.permutations(range(1, g.builder.type(x).rank)))
-    g.node(get_op("TRANSPOSE")((0, *order)), [x])
-
-
-def _resize(g: _Growth, x: str) -> None:
-    _, height, width, _ = g.builder.type(x).shape
-    factor = g.draw(st.sampled_from((None, 2, 2)))
-    if factor is None:
-        size = g.draw(st.tuples(st.integers(1, 12), st.integers(1, 12)))
-    else:
-        size = (height * factor, width * factor)
-    corners, centers = g.draw(st.sampled_from(((False, False), (True, False), (False, True))))
-    g.node(get_op("RESIZE_NEAREST_NEIGHBOR")(size, corners, centers), [x])
-
-
-def _not_negative(name: str) -> Callable[[_Growth, str], object]:
-    """An operator whose runtimes stop at negative numbers: they are clamped to 0 first."""
-
-    def grow(g: _Growth, x: str) -> None:
-        quant = g.builder.type(x).quant
-        assert quant is not None
-        if quant.zero_point != -128:
-            high = quant.scale * max(1, 127 - quant.zero_point)
-            clamped = g.node(get_op("QUANTIZE")(), [x], QuantParams.per_tensor(high / 255, -128))
-            if clamped is None:
-                return
-            x = clamped
-        g.node(get_op(name)(), [x])
-
-    return grow
-
-
-# Of floats: functions that make much of little, so that runtimes do not stay close.
-UNSTABLE = frozenset(
-    ["DIV", "POW", "FLOOR_DIV", "FLOOR_MOD", "CEIL", "EXP", "FLOOR", "ROUND", "SIGN", "SQUARE"]
-)
-# What LiteRT's reference kernels compute in a way of their own (see `tests/ops/test_matrix.py`).
-OTHERWISE = frozenset(["FULLY_CONNECTED", "LOGISTIC", "TANH"])
-
-STEPS: dict[str, _Step] = {
-    "CONV_2D": _Step(_conv, (4,)),
-    "DEPTHWISE_CONV_2D": _Step(_depthwise, (4,)),
-    "FULLY_CONNECTED": _Step(_fully_connected, (2, 3, 4)),
-    "AVERAGE_POOL_2D": _Step(_pool("AVERAGE_POOL_2D"), (4,)),
-    "MAX_POOL_2D": _Step(_pool("MAX_POOL_2D"), (4,)),
-    "MEAN": _Step(_mean, (2, 3, 4)),
-    "RESHAPE": _Step(_reshape, (2, 3, 4)),
-    "PAD": _Step(lambda g, x: g.node(get_op("PAD")(_paddings(g, x)), [x]), (2, 3, 4)),
-    "PADV2": _Step(_pad_with_value, (2, 3, 4)),
-    "CONCATENATION": _Step(_concatenation, (2, 3, 4)),
-    "STRIDED_SLICE": _Step(_slice, (2, 3, 4)),
-    "TRANSPOSE": _Step(_transpose, (2, 3, 4)),
-    "RESIZE_NEAREST_NEIGHBOR": _Step(_resize, (4,)),
-    **{name: _Step(_not_negative(name), dtypes=("int8",)) for name in ("LOG", "RSQRT", "SQRT")},
-}
