@@ -33,6 +33,9 @@ tensors are channels-last. The last column says what the C takes: int4 are the w
 layer, weights of an int16 layer are int8, *any* is an operator that only moves elements. Each has a
 portable kernel; those that take most of the time have others besides, for cores with DSP
 instructions and for small cores.
+SHAPE, RANK, RANGE, FILL, ZEROS_LIKE and DENSIFY of a `.tflite` file need no operator: shapes are
+fixed, so that what they compute is worked out as the file is read, as is arithmetic on shapes,
+sparse constants and those in float16.
 [Verify](verify.md) says how exact each operator is on each runtime.
 
 | operator | what it computes | attributes | in C |

@@ -41,6 +41,7 @@ def encode(
         kinds = ("Int32Vector", np.int32), ("Uint16Vector", np.uint16), ("Uint8Vector", np.uint8)
         name, dtype = kinds[axis % 3]
         entry: Record = {"format": int(listed), "dense_size": 0 if listed else sizes[axis]}
+        entry |= {"array_segments": None, "array_indices": None}
         if listed:
             entry |= {"array_segments": ("Int32Vector", {"values": [0]})}
             entry |= {"array_indices": (name, {"values": [], "dtype": dtype})}
@@ -79,7 +80,7 @@ def encode(
     walk({}, 0)
     for level in levels:
         for key in ("array_segments", "array_indices"):
-            if key in level:
+            if level[key] is not None:
                 vector = level[key][1]
                 vector["values"] = np.array(vector["values"], vector.pop("dtype", np.int32))
     block_map = np.array([axis for axis, _ in blocks], np.int32) if blocks else None
@@ -181,3 +182,26 @@ def test_levels_that_grow_beyond_the_tensor_are_refused() -> None:
     table["block_map"] = np.array([0, 0])
     with pytest.raises(ModelFileError, match="twice"):
         dense(table, array.shape, values, "w")
+
+
+@given(stored(), st.integers(0, 2**32 - 1))
+@settings(max_examples=200, deadline=None)
+def test_a_damaged_table_is_read_or_refused(case: tuple[Array, Record, Array], seed: int) -> None:
+    array, table, values = case
+    rng = np.random.default_rng(seed)
+    numbers = [table["traversal_order"], table["block_map"]]
+    for level in table["dim_metadata"]:
+        parts = (level["array_segments"], level["array_indices"])
+        numbers += [part[1]["values"] for part in parts if part is not None]
+        if rng.random() < 0.2:
+            level["dense_size"] = int(rng.choice((-1, 0, 1, 3, 2**31 - 1)))
+        if rng.random() < 0.1:
+            level["format"] = 1 - level["format"]
+    for vector in numbers:
+        if vector is not None and vector.size and rng.random() < 0.4:
+            vector[rng.integers(vector.size)] = rng.choice((0, 1, 2, 5, 100))
+    try:
+        got = dense(table, array.shape, values[: values.size - int(rng.random() < 0.1)], "w")
+    except ModelFileError:
+        return
+    assert (got.shape, got.dtype) == (array.shape, array.dtype)
