@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import smidgen
+from smidgen.backends.c.select_kernels import select_kernels
 from smidgen.backends.tflite.writer import write
 from smidgen.errors import GraphError, UnsupportedModelError
 from smidgen.frontends.tflite import read
-from smidgen.interpreter import interpret
+from smidgen.interpreter import interpret, random_inputs
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
 from smidgen.ops import get_op
 from smidgen.schema import decode, encode
@@ -111,6 +112,47 @@ def test_on_emulated_cores(name: str, board: str) -> None:
     x = inputs(graph)[::50]
     run = smidgen.compile(graph, board).run(x)
     np.testing.assert_array_equal(run.outputs[0], interpret(graph, x)[0])
+
+
+def dsp_layer(name: str, x: tuple[int, ...], w: tuple[int, ...], dtype: str, **how: Any) -> Graph:
+    """A layer that a kernel with DSP instructions computes."""
+    rng = np.random.default_rng(len(x) * 1000 + sum(w))
+    builder = GraphBuilder(name.lower())
+    channels = w[3] if name == "DEPTHWISE_CONV_2D" else w[0]
+    operands = [
+        builder.input("x", TensorType(x, "int16", Q(0.001))),
+        builder.constant(rng.integers(-127, 128, w).astype(np.int8), name="w", quant=Q(0.02)),
+        builder.constant(
+            rng.integers(-(10**6), 10**6, channels).astype(dtype), name="b", quant=Q(0.00002)
+        ),
+    ]
+    return builder.build([builder.add(get_op(name)(**how), operands, quant=Q(0.013))])
+
+
+DSP_LAYERS = [
+    dsp_layer("CONV_2D", (1, 7, 6, 3), (5, 3, 3, 3), "int64", padding="SAME"),
+    dsp_layer("CONV_2D", (1, 9, 8, 4), (6, 3, 2, 4), "int32", stride_h=2, stride_w=2),
+    dsp_layer("CONV_2D", (1, 5, 5, 9), (3, 1, 1, 9), "int64"),
+    dsp_layer("CONV_2D", (1, 9, 9, 2), (4, 3, 3, 2), "int64", padding="SAME", dilation_h_factor=2),
+    dsp_layer("DEPTHWISE_CONV_2D", (1, 7, 9, 8), (1, 3, 3, 8), "int64", padding="SAME"),
+    dsp_layer("DEPTHWISE_CONV_2D", (1, 9, 9, 4), (1, 4, 3, 4), "int64", stride_h=2, stride_w=3),
+    dsp_layer("FULLY_CONNECTED", (1, 13), (6, 13), "int64"),
+    dsp_layer("FULLY_CONNECTED", (1, 3, 16), (4, 16), "int32", keep_num_dims=True),
+]
+
+
+@pytest.mark.emulator
+def test_layers_with_dsp_instructions() -> None:
+    """In plain C on the host, and by the instructions themselves on an emulated Cortex-M4."""
+    batch = HostBatch(DSP_LAYERS, features=["dsp"])
+    for i, graph in enumerate(DSP_LAYERS):
+        kernel = select_kernels(graph, features=["dsp"])[0].kernel
+        assert kernel.symbol == f"sm_{graph.name}_int16_dsp"
+        x = random_inputs(graph, 8)
+        (want,) = interpret(graph, x)
+        np.testing.assert_array_equal(batch.run(i, x)[0], want)
+        run = smidgen.compile(graph, "nucleo-l4r5zi").run([a[:3] for a in x])
+        np.testing.assert_array_equal(run.outputs[0], want[:3])
 
 
 def test_long_sums_leave_32_bits_and_are_exact() -> None:

@@ -25,6 +25,14 @@ typedef struct {
   const int8_t *weights;
 } sm_depthwise_conv_2d_int16_params;
 
+/* The output of a sum. */
+static inline int16_t sm_depthwise_output_int16(const sm_depthwise_conv_2d_int16_params *p,
+                                                int64_t sum, int32_t oc) {
+  const int64_t acc = sm_bias_int16(p->bias, p->wide_bias, oc) + sum;
+  const int32_t scaled = sm_scale_int16(acc, p->multiplier[oc], p->shift[oc], p->wide);
+  return (int16_t)sm_clamp(scaled, p->act_min, p->act_max);
+}
+
 /* Pixels and their channels are computed in order, each from its own channel of the window: the
  * output may lie over the input as far as the window allows (see window_lead). */
 SM_KERNEL void sm_depthwise_conv_2d_int16(const sm_depthwise_conv_2d_int16_params *p,
@@ -42,18 +50,18 @@ SM_KERNEL void sm_depthwise_conv_2d_int16(const sm_depthwise_conv_2d_int16_param
       int32_t oc = 0;
       for (int32_t c = 0; c < p->in_c; ++c) {
         for (int32_t m = 0; m < p->depth_multiplier; ++m, ++oc) {
-          int64_t acc = sm_bias_int16(p->bias, p->wide_bias, oc);
+          int64_t total = 0;
           for (int32_t ky = ky_begin; ky < ky_end; ++ky) {
-            const int32_t in = ((y0 + ky * p->dilation_h) * p->in_w + x0) * p->in_c + c;
-            const int8_t *w = p->weights + ky * p->kernel_w * out_c + oc;
+            const int32_t y = y0 + ky * p->dilation_h;
+            const int16_t *x = input + (y * p->in_w + x0) * p->in_c + kx_begin * step + c;
+            const int8_t *w = p->weights + (ky * p->kernel_w + kx_begin) * out_c + oc;
             int32_t sum = 0;
-            for (int32_t kx = kx_begin; kx < kx_end; ++kx) {
-              sum += input[in + kx * step] * w[kx * out_c];
+            for (int32_t left = kx_end - kx_begin; left > 0; --left, x += step, w += out_c) {
+              sum += *x * *w;
             }
-            acc += sum;
+            total += sum;
           }
-          const int32_t scaled = sm_scale_int16(acc, p->multiplier[oc], p->shift[oc], p->wide);
-          *output++ = (int16_t)sm_clamp(scaled, p->act_min, p->act_max);
+          *output++ = sm_depthwise_output_int16(p, total, oc);
         }
       }
     }

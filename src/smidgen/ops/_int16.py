@@ -6,6 +6,7 @@ multiplier of 15 bits (`requantize_wide`); with an int32 bias everything is as i
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,8 +17,10 @@ from smidgen.ops import _conv
 from smidgen.ops._activation import int_bounds
 from smidgen.ops._kernel import Param, Site
 from smidgen.ops._op import NodeTypes
+from smidgen.ops._paired import block_lead
 
 Array = np.ndarray[Any, Any]
+_DSP_WEIGHTS = 65535  # the most that an output's weights may sum up to, for 32-bit sums
 
 
 def params(site: Site) -> dict[str, Param]:
@@ -68,3 +71,81 @@ def window_params(site: Site, **own: Param) -> Mapping[str, Param]:
     op, x, w = site.op, site.input(0), site.input(1)
     assert isinstance(op, _conv.Convolution)
     return {**op.window(w.shape).on(site).params(x, site.output), **own, **params(site)}
+
+
+# -- with DSP instructions ---------------------------------------------------------------------
+
+
+def dsp_guard(site: Site) -> str | None:
+    """Why no int16 kernel with DSP instructions can compute this site, or None."""
+    if "dsp" not in site.features:
+        return "the core has no DSP instructions"
+    refusal = guard(site)
+    if refusal is None:
+        w = site.constant(1)
+        largest = int(np.abs(w.reshape(w.shape[0], -1).astype(np.int64)).sum(1).max())
+        if largest > _DSP_WEIGHTS:
+            return f"weights of one output sum up to {largest}; {_DSP_WEIGHTS} is the limit"
+    return refusal
+
+
+def conv_dsp_guard(site: Site) -> str | None:
+    """Why the convolution with DSP instructions cannot compute this site, or None."""
+    if site.input(0).shape[3] != site.input(1).shape[3]:
+        return "the convolution is grouped"
+    return dsp_guard(site)
+
+
+def depthwise_dsp_guard(site: Site) -> str | None:
+    """Why the depthwise convolution with DSP instructions cannot compute this site, or None."""
+    channels, w = site.input(0).shape[3], site.input(1).shape
+    if channels != w[3] or channels % 4:
+        return "no four channels each of which makes one output"
+    if w[1] * w[2] > _DSP_WEIGHTS // 128:
+        return f"a window of more than {_DSP_WEIGHTS // 128} positions"
+    return guard(site) if "dsp" in site.features else "the core has no DSP instructions"
+
+
+def with_words(fields: Mapping[str, Param]) -> Mapping[str, Param]:
+    """A depthwise kernel's fields, the weights of four channels in the order 0, 2, 1, 3."""
+    weights = fields["weights"]
+    assert isinstance(weights, np.ndarray)
+    words = weights.reshape(-1, 4)[:, [0, 2, 1, 3]]
+    return {**fields, "weights": np.ascontiguousarray(words)}
+
+
+def conv_dsp_params(site: Site) -> Mapping[str, Param]:
+    """The fields of `sm_conv_2d_int16_dsp_params`."""
+    own = {"out_c": site.output.shape[3], "taps": _filled_taps(site)}
+    return {**window_params(site, **own), "weights": _by_fours(site.constant(1), 2)}
+
+
+def conv_dsp_scratch(site: Site) -> int:
+    """Bytes of the windows of two pixels."""
+    return 4 * _filled_taps(site)
+
+
+def conv_dsp_overlap(site: Site) -> Mapping[int, int]:
+    """Two pixels are read before they are written."""
+    op, x = site.op, site.input(0)
+    assert isinstance(op, _conv.Convolution)
+    return {0: 2 * block_lead(op.window(site.input(1).shape), x, site.output, 2)}
+
+
+def dense_dsp_params(sizes: Mapping[str, Param], site: Site) -> Mapping[str, Param]:
+    """The fields of `sm_fully_connected_int16_dsp_params`, which begin with `sizes`."""
+    weights = _by_fours(site.constant(1), 4)
+    return {**sizes, "stride": _filled_taps(site), **params(site), "weights": weights}
+
+
+def _filled_taps(site: Site) -> int:
+    """Weights of an output, filled up to fours."""
+    return -(-math.prod(site.input(1).shape[1:]) // 4) * 4
+
+
+def _by_fours(weights: Array, block: int) -> Array:
+    """Weights (outputs, ...) as `gemm_int16_dsp.h` reads them, `block` outputs at a time."""
+    rows = weights.reshape(weights.shape[0], -1)
+    filled = np.pad(rows, ((0, -rows.shape[0] % block), (0, -rows.shape[1] % 4)))
+    fours = filled.reshape(-1, block, filled.shape[1] // 4, 4)[..., [0, 2, 1, 3]]
+    return np.ascontiguousarray(fours.swapaxes(1, 2)).ravel()

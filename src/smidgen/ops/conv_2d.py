@@ -148,6 +148,15 @@ class Conv2D(_conv.Convolution):
             overlap=_conv.window_overlap,
         ),
         Kernel(
+            "sm_conv_2d_int16_dsp",
+            "conv_2d_int16_dsp.h",
+            guard=_int16.conv_dsp_guard,
+            params=_int16.conv_dsp_params,
+            arguments=(0,),
+            scratch=_int16.conv_dsp_scratch,
+            overlap=_int16.conv_dsp_overlap,
+        ),
+        Kernel(
             "sm_conv_2d_int16",
             "conv_2d_int16.h",
             guard=_int16.guard,

@@ -164,6 +164,15 @@ class DepthwiseConv2D(_conv.Convolution):
             overlap=_conv.window_overlap,
         ),
         Kernel(
+            "sm_depthwise_conv_2d_int16_dsp",
+            "depthwise_conv_2d_int16_dsp.h",
+            guard=_int16.depthwise_dsp_guard,
+            params=lambda site: _int16.with_words(_int16_params(site)),
+            arguments=(0,),
+            struct="sm_depthwise_conv_2d_int16_params",
+            overlap=_conv.window_overlap,
+        ),
+        Kernel(
             "sm_depthwise_conv_2d_int16",
             "depthwise_conv_2d_int16.h",
             guard=_int16.guard,

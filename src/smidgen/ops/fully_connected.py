@@ -35,9 +35,12 @@ def _int8_params(site: Site) -> Mapping[str, Param]:
     return {**_sizes(site), "scale_step": scale_step, **_conv.int8_params(site)}
 
 
+def _dense_sizes(site: Site) -> Mapping[str, Param]:
+    return {**_sizes(site), "scale_step": int(len(site.quant(1).scales) > 1)}
+
+
 def _int16_params(site: Site) -> Mapping[str, Param]:
-    scale_step = int(len(site.quant(1).scales) > 1)
-    return {**_sizes(site), "scale_step": scale_step, **_int16.params(site)}
+    return {**_dense_sizes(site), **_int16.params(site)}
 
 
 def _float_params(site: Site) -> Mapping[str, Param]:
@@ -202,6 +205,13 @@ class FullyConnected(_conv.Weighted):
             "fully_connected_int8_offset.h",
             guard=_conv.offset_guard,
             params=lambda site: _conv.offset_params(_int8_params(site), site),
+            arguments=(0,),
+        ),
+        Kernel(
+            "sm_fully_connected_int16_dsp",
+            "fully_connected_int16_dsp.h",
+            guard=_int16.dsp_guard,
+            params=lambda site: _int16.dense_dsp_params(_dense_sizes(site), site),
             arguments=(0,),
         ),
         Kernel(
