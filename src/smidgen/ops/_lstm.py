@@ -106,6 +106,26 @@ def float_step(
     return (np.tanh(cell) * o).astype(np.float32), cell.astype(np.float32)
 
 
+def torch_run(tensors: tuple[Any, ...], cell_clip: float, time_major: bool) -> tuple[Any, Any, Any]:
+    """The operator on torch tensors: the hidden state after each step, and the last states."""
+    import torch
+
+    x, hidden, cell = (tensors[i] for i in (X, HIDDEN, CELL))
+    w, r, b = (torch.cat(tensors[i : i + 4]) for i in (WEIGHTS, RECURRENT, BIASES))
+    time = 0 if time_major else 1
+    n = x.shape[1 - time]
+    hidden, cell = (s.expand(n, -1) if len(s) == 1 else s for s in (hidden, cell))
+    seen = []
+    for given in (x @ w.T + b).unbind(time):
+        i, f, g, o = (given + hidden @ r.T).chunk(4, -1)
+        cell = f.sigmoid() * cell + i.sigmoid() * g.tanh()
+        if cell_clip > 0:
+            cell = cell.clamp(-cell_clip, cell_clip)
+        hidden = o.sigmoid() * cell.tanh()
+        seen.append(hidden)
+    return torch.stack(seen, time), hidden, cell
+
+
 def int_step(
     x: Array,
     hidden: Array,

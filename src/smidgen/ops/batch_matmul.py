@@ -17,7 +17,6 @@ from smidgen.numerics.requantize import (
 from smidgen.ops import _batch_matmul
 from smidgen.ops._kernel import Kernel
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     Coupling,
     NodeTypes,
     Op,
@@ -26,7 +25,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._unary import check_factor
 
@@ -125,7 +123,10 @@ class BatchMatMul(Op):
             return
         check_factor(_batch_matmul.real_factor(types))
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        x, y = tensors
+        a = x.transpose(-1, -2) if self.adj_x else x
+        return a @ (y.transpose(-1, -2) if self.adj_y else y)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

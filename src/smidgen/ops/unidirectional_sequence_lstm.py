@@ -13,7 +13,6 @@ from smidgen.ir import QuantParams, TensorType
 from smidgen.ops import _lstm, _lstm_kernels
 from smidgen.ops._lstm import BIASES, CELL, HIDDEN, RECURRENT, WEIGHTS, X
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     Coupling,
     NodeTypes,
     Op,
@@ -22,7 +21,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._unary import check_factor
 
@@ -165,7 +163,8 @@ class UnidirectionalSequenceLstm(Op):
                     raise ValueError(f"weights of the {gate} gate have a scale for each channel")
                 check_factor(types.scale(operand) * types.scale(first + g) / _lstm.GATE_SCALE)
 
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return _lstm.torch_run(tensors, self.cell_clip, self.time_major)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
