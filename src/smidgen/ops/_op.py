@@ -260,6 +260,7 @@ class Op:
 
     name: ClassVar[str]
     kernels: ClassVar[tuple[Kernel, ...]]
+    scale_operand: ClassVar[int | None] = None  # what multiplies each channel by a number, if any
     states: ClassVar[Mapping[int, int]] = {}
     """Operands that hold what the operator remembers, each with the output that it becomes.
 

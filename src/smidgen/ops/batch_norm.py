@@ -42,6 +42,7 @@ class BatchNorm(Op):
     """
 
     name: ClassVar[str] = "BATCH_NORM"
+    scale_operand: ClassVar[int | None] = 1
 
     epsilon: float = 1e-3
 

@@ -54,6 +54,7 @@ class Channels:
     Attributes:
         sites: every coupling of every node.
         pinned: channels that must stay, with the reason.
+        count: of labels: channels are numbered below it.
 
     Example:
         >>> channels = Channels(model)
@@ -110,7 +111,7 @@ class Channels:
             where = [self._positions(i, coupling.size, m) for m in coupling.members]
             first = where[0][:, :1]
             edges += [np.stack(np.broadcast_arrays(first, w)).reshape(2, -1) for w in where]
-        self._count = count
+        self.count = count
         label = np.arange(count)
         if edges:
             a, b = np.concatenate(edges, axis=1)
@@ -230,7 +231,7 @@ class Channels:
         return edit.finish()
 
     def _mask(self, channels: Iterable[int]) -> Array:
-        mask = np.zeros(self._count, bool)
+        mask = np.zeros(self.count, bool)
         mask[list(channels)] = True
         return mask
 

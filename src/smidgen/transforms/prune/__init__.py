@@ -1,0 +1,1 @@
+"""Pruning: connections and whole channels, what they are worth, and taking them away."""
