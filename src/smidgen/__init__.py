@@ -24,6 +24,7 @@ _HOME: dict[str, str] = {
     "evaluate": "smidgen.evaluate",
     "finetune": "smidgen.training.finetune",
     "load": "smidgen.frontends",
+    "prune": "smidgen.training.prune",
     "quantize": "smidgen.transforms.quantize",
     "random_inputs": "smidgen.interpreter",
     "run": "smidgen.evaluate",
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from smidgen.ir import Graph as Graph
     from smidgen.squeeze import squeeze as squeeze
     from smidgen.training.finetune import finetune as finetune
+    from smidgen.training.prune import prune as prune
     from smidgen.transforms.quantize import Recipe as Recipe
     from smidgen.transforms.quantize import Rule as Rule
     from smidgen.transforms.quantize import quantize as quantize

@@ -31,7 +31,7 @@ def finetune(
 ) -> Graph:
     """Train a float model further, from labels, from a teacher, or from both.
 
-    Zero weights are not kept at zero: see `smidgen.prune`, which fine-tunes what it prunes.
+    Connections that are gone (weights that are exactly zero) stay gone.
 
     Args:
         model: any float graph.
@@ -62,9 +62,11 @@ def finetune(
     from smidgen.training.distil import Features, get_teacher
     from smidgen.training.loop import fit
     from smidgen.training.module import GraphModule
+    from smidgen.training.sparsify import hold_zeros
 
     training = get_training(settings)
     module = GraphModule(model)
+    hold_zeros(module)
     known = inside = None
     if teacher is not None:
         known = get_teacher(

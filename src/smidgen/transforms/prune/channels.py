@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-TARGETS = ("macs", "parameters", "ram")
 _ORDER = 16.0
 STEP = 4  # channels go so many at a time: SIMD likes multiples of 4
 
@@ -79,14 +78,10 @@ def choose(
         >>> cut.after <= 0.6 * cut.before
         True
     """
-    if target not in TARGETS:
-        raise RecipeError(f"no target is called {target!r}", hint=f"use {', '.join(TARGETS)}")
+    measure = measure_of(channels, target)
     if not 0 < left <= 1:
         raise RecipeError(f"{left} of the {target} cannot be left", hint="give a part in (0, 1]")
     costs = Costs(channels)
-    measure: Callable[[Array], float] = {
-        "macs": costs.macs, "parameters": costs.parameters, "ram": costs.peak,
-    }[target]  # fmt: skip
     # Several steps may be at the peak: what lowers one of them only is progress too.
     smooth = (lambda gone: _norm(costs.alive(gone))) if target == "ram" else measure
     groups = [g for g in find_groups(channels) if g.pinned is None]
@@ -120,6 +115,19 @@ def choose(
         gone[labels] = True
         taken[id(group)] += len(labels)
     return Cut(channels, groups, frozenset(np.flatnonzero(gone).tolist()), before, measure(gone))
+
+
+def measure_of(channels: Channels, target: str) -> Callable[[Array], float]:
+    """The target's quantity as a function of the channels that are gone, a mask over labels.
+
+    Raises:
+        RecipeError: if there is no such target.
+    """
+    costs = Costs(channels)
+    measures = {"macs": costs.macs, "parameters": costs.parameters, "ram": costs.peak}
+    if target not in measures:
+        raise RecipeError(f"no target is called {target!r}", hint=f"use {', '.join(measures)}")
+    return measures[target]
 
 
 def _norm(sizes: Array) -> float:
