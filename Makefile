@@ -7,7 +7,7 @@ BAKENN := build/bakenn
 
 C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-.PHONY: help test quick lint format demo bench bench-engine docs clean
+.PHONY: help test quick lint format demo onnx-suite bench bench-engine docs clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -42,6 +42,9 @@ format: $(VENV)/.installed ## Format Python and C, renew the generated pages
 
 demo: $(VENV)/.installed ## Train, squeeze, compile and emulate a small network on real data
 	$(BIN)/smidgen demo
+
+onnx-suite: $(VENV)/.installed ## Run the cases that ship with onnx, renew docs/onnx-suite.md
+	$(BIN)/python -W ignore -m tests.frontends.onnx.suite --write
 
 bench: $(VENV)/.installed $(BAKENN) ## Measure the figures kept in benchmarks/
 	$(BIN)/python -m benchmarks

@@ -89,6 +89,7 @@ def test_a_console_block_is_read_line_by_line() -> None:
         ("squeeze_keras.py", "model.keras samples.npz arduino-nano-33-ble", "Fits Arduino ..."),
         ("tflite_to_firmware.py", "model.tflite nucleo-l4r5zi", "model agrees with ..."),
         ("torch_to_firmware.py", "samples.npz nucleo-l4r5zi", "Sequential agrees with ..."),
+        ("onnx_to_firmware.py", "model.onnx images.npz nucleo-l4r5zi", "model agrees with ..."),
     ],
 )
 def test_an_example_runs(script: str, arguments: str, last: str, folder: Path) -> None:
@@ -98,5 +99,10 @@ def test_an_example_runs(script: str, arguments: str, last: str, folder: Path) -
 
 def test_every_example_is_run_and_listed() -> None:
     scripts = {path.name for path in (REPO / "examples").glob("*.py")}
-    assert scripts == {"squeeze_keras.py", "tflite_to_firmware.py", "torch_to_firmware.py"}
+    assert scripts == {
+        "onnx_to_firmware.py",
+        "squeeze_keras.py",
+        "tflite_to_firmware.py",
+        "torch_to_firmware.py",
+    }
     assert all(f"({script})" in (REPO / "examples/README.md").read_text() for script in scripts)

@@ -111,8 +111,8 @@ class NodeSite:
         array = self.known(place)
         if array is None:
             raise self.refuse(
-                f"its {what} is computed at run time",
-                hint=f"export the model with a constant {what}",
+                f"it takes its {what} from what is computed at run time",
+                hint=f"export the model with constant {what}",
             )
         return array
 

@@ -89,15 +89,21 @@ def _through(
     channels = _channels(first, given[first.operand][1], coupling.size)
     if channels is None:
         return None
-    found = [(ref, _positions(graph, node, ref, channels)) for ref in coupling.members]
+    members = [ref for ref in coupling.members if ref.operand < 0 or _operand(node, ref)]
+    found = [(ref, _positions(graph, node, ref, channels)) for ref in members]
     for ref, positions in found:
-        name = node.inputs[ref.operand] if ref.operand >= 0 else None
+        name = _operand(node, ref)
         if ref.operand in given:
             if not np.array_equal(positions, given[ref.operand][1]):
                 return None
         elif name is not None and not graph.values[name].is_constant:
             return None
-    return [(ref, p) for ref, p in found if ref.operand < 0 or node.inputs[ref.operand] is not None]
+    return found
+
+
+def _operand(node: Node, ref: AxisRef) -> str | None:
+    """The operand that a member lies in; None for a result, or an operand that was left out."""
+    return node.inputs[ref.operand] if 0 <= ref.operand < len(node.inputs) else None
 
 
 def upstream(graph: Graph, name: str, order: Array) -> list[Edit] | None:
@@ -128,7 +134,7 @@ def upstream(graph: Graph, name: str, order: Array) -> list[Edit] | None:
         if channels is None or len(made) > 1:
             return None
         for ref in coupling.members:
-            operand = node.inputs[ref.operand] if 0 <= ref.operand < len(node.inputs) else None
+            operand = _operand(node, ref)
             if operand is None:
                 continue
             moved = _positions(graph, node, ref, channels)

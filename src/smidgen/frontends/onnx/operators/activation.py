@@ -37,6 +37,8 @@ def prelu(site: NodeSite) -> Operand:
     """A slope for each channel where it is negative; other broadcasts by their definition."""
     at, x, slopes = site.at, site.x, site.floats(1, "slope")
     dims = site.shape(x)
+    if site.version < 7 and slopes.shape == dims[1:2]:  # they line up with the channels
+        return lower.prelu(at, x, slopes)
     per_channel = len(dims) > 1 and slopes.shape == (dims[1], *(1,) * (len(dims) - 2))
     if slopes.size == 1 or per_channel:
         return lower.prelu(at, x, slopes)
