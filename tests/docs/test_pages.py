@@ -97,12 +97,12 @@ def test_commands_and_options_exist() -> None:
 def test_extras_and_make_targets_exist() -> None:
     project = tomllib.loads((REPO / "pyproject.toml").read_text(encoding="utf-8"))
     extras = set(project["project"]["optional-dependencies"])
-    targets = set(re.findall(r"^(\w+):", (REPO / "Makefile").read_text(), re.MULTILINE))
+    targets = set(re.findall(r"^([\w-]+):", (REPO / "Makefile").read_text(), re.MULTILINE))
     for page in PAGES:
         text = page.read_text(encoding="utf-8")
         lists = re.findall(r"(?:smidgen|\.)\[([\w,]+)\]", text)
         assert set(",".join(lists).split(",")) - {""} <= extras, name(page)
-        assert set(re.findall(r"(?:^ {4}|`)make ([a-z]+)", text, re.MULTILINE)) <= targets, name(
+        assert set(re.findall(r"(?:^ {4}|`)make ([a-z-]+)", text, re.MULTILINE)) <= targets, name(
             page
         )
     rows = re.findall(r"^\| `(\w+)` \|", (REPO / "docs/quickstart.md").read_text(), re.MULTILINE)

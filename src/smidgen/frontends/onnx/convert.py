@@ -128,7 +128,7 @@ class Converter:
             raise ModelFileError("the model has no outputs", hint=DAMAGED)
         for spec in specs:  # what nothing reads is an input nevertheless
             value = scope.values[spec.name]
-            if isinstance(value, RawInput):
+            if isinstance(value, RawInput) and value.name not in self.declared:
                 self._declare(value, None)
         self.builder.order_inputs([self.declared[s.name] for s in specs if s.value is None])
         names = self.builder.rename(

@@ -165,8 +165,8 @@ def _coupling(graph: Graph, node: Node, axes: set[tuple[int, int]]) -> Coupling 
 
 def _channels(ref: AxisRef, order: Array, size: int) -> Array | None:
     """The order of channels that an order of an axis is; None if it takes channels apart."""
-    places = np.array([ref.positions(channel) for channel in range(size)])
-    if places.size != order.size:
+    places = np.array([ref.positions(channel) for channel in range(size)], np.int64)
+    if places.size != order.size or not size:
         return None  # some of the axis is none of these channels
     owner = np.empty(order.size, np.int64)
     owner[places] = np.arange(size)[:, None]
@@ -179,7 +179,7 @@ def _positions(graph: Graph, node: Node, ref: AxisRef, channels: Array) -> Array
     name = node.outputs[~ref.operand] if ref.operand < 0 else node.inputs[ref.operand]
     assert name is not None
     order = np.arange(graph.type(name).shape[ref.axis])
-    places = np.array([ref.positions(channel) for channel in range(channels.size)])
+    places = np.array([ref.positions(channel) for channel in range(channels.size)], np.int64)
     order[places] = places[channels]
     return order
 

@@ -104,7 +104,7 @@ def thresholded_relu(site: NodeSite) -> Operand:
     """X where it is above a threshold, 0 elsewhere."""
     at, x = site.at, site.x
     above = lower.binary(at, "GREATER", x, at.scalar(site.real("alpha", 1.0)))
-    mask = at.add("CAST", [above], in_data_type="BOOL", out_data_type="FLOAT32")
+    mask = at.add("CAST", [above], dtype="float32")
     return lower.multiply(at, x, mask)
 
 
@@ -136,7 +136,7 @@ def shrink(site: NodeSite) -> Operand:
 
     def part(op: str, limit: float, shift: float) -> str:
         beyond = lower.binary(at, op, x, at.scalar(limit))
-        mask = at.add("CAST", [beyond], in_data_type="BOOL", out_data_type="FLOAT32")
+        mask = at.add("CAST", [beyond], dtype="float32")
         return lower.multiply(at, mask, lower.add(at, x, at.scalar(shift)))
 
     return lower.add(at, part("LESS", -lambd, bias), part("GREATER", lambd, -bias))

@@ -236,7 +236,7 @@ def cast(site: NodeSite) -> Operand:
             "it takes quantized integers as plain numbers",
             hint="use DequantizeLinear",
         )
-    return site.at.add("CAST", [x], in_data_type=have.upper(), out_data_type=become.upper())
+    return site.at.add("CAST", [x], dtype=become)
 
 
 @operator("IsNaN")

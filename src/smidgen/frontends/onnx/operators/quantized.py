@@ -287,11 +287,13 @@ def _centred(site: NodeSite, place: int, zero_point: int) -> Operand:
             raise site.refuse("its operand is not quantized", hint="use QLinearConv or MatMul")
         # The integers themselves are the real numbers, divided by their scale.
         return lower.multiply(site.at, _real(site, x), np.array([1 / quant.scale], np.float32))
+    if zero.size > 1 and site.op_type == "ConvInteger":  # one for each output channel
+        zero = zero.reshape(-1, *(1,) * (x.ndim - 1))
     return np.asarray(x.astype(np.float32) - zero.astype(np.float32))
 
 
 def _as_integers(site: NodeSite, y: str) -> Operand:
-    return site.at.add("CAST", [y], in_data_type="FLOAT32", out_data_type="INT32")
+    return site.at.add("CAST", [y], dtype="int32")
 
 
 @operator("ConvInteger")

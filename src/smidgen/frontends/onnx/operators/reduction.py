@@ -170,7 +170,7 @@ def hardmax(site: NodeSite) -> Operand:
         every = np.arange(dims[axis], dtype=np.int32)
         every = every.reshape([-1 if i == axis else 1 for i in range(len(dims))])
         equal = lower.binary(at, "EQUAL", place, every)
-        return at.add("CAST", [equal], in_data_type="BOOL", out_data_type="FLOAT32")
+        return at.add("CAST", [equal], dtype="float32")
 
     return _flat_from(site, apply)
 

@@ -214,4 +214,4 @@ def _cast(site: Site, x: Operand) -> Result:
     given = site.at.type(x).dtype
     if given == wanted:
         return x
-    return site.at.add("CAST", [x], in_data_type=given.upper(), out_data_type=wanted.upper())
+    return site.at.add("CAST", [x], dtype=wanted)
