@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,11 @@ SAMPLES = 2  # of each operator
 MOST = 1500  # bytes of all operands of one, so that all of them fit the smallest core together
 
 
+@cache
 def drawn(name: str) -> list[Any]:
     """Small samples that a graph can be made of."""
     found = []
-    for sample in examples(get_op(name).samples(), 60, f"cores {name}"):
+    for sample in examples(get_op(name).samples(), 20, f"cores {name}"):
         given = [o for o in sample.operands if o is not None]
         inputs = [o.type for o in given if o.data is None]
         small = sum(o.type.bytes for o in given) < MOST
