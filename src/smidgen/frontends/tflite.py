@@ -95,12 +95,13 @@ class _Reader:
         self.given = self._given_names()
         self.names: dict[int, str] = {}  # of the tensors that are known so far
         self.real: dict[str, str] = {}  # float forms of integer constants
+        self.made_of_others = {"ADD_N": self._sum, "SELECT": self._choice}
 
     def graph(self) -> Graph:
         """Return the graph, verified."""
         operators = self.subgraph["operators"] or []
         names = [operator_name(self.codes, i, record) for i, record in enumerate(operators)]
-        _refuse_unsupported(names)
+        _refuse_unsupported(names, tuple(self.made_of_others))
         records = self.subgraph["tensors"] or []
         if computes_uint8(names, operators, records):
             self.tensors = ShiftedTensors(records, self.model["buffers"] or [])
@@ -111,6 +112,8 @@ class _Reader:
                 self._at(index, name, record, partial(self._resource, name, record))
             elif name in KNOWN:
                 self._at(index, name, record, partial(self._known, name, record))
+            elif name in self.made_of_others:
+                nodes += self._at(index, name, record, partial(self.made_of_others[name], record))
             else:
                 nodes += self._node(index, name, record)
         outputs = [self._result(int(index), nodes) for index in _vector(self.subgraph["outputs"])]
@@ -211,6 +214,42 @@ class _Reader:
         except SmidgenError as error:
             error.where = f"{where}: {error.where}" if error.where else where
             raise
+
+    def _sum(self, record: Record) -> list[Node]:
+        """Return the ADDs that an ADD_N of floats is, from the first operand to the last."""
+        node, inputs = self._form("ADD_N", record)
+        (output,) = operands(record, "outputs", 1)
+        terms = [name for name in inputs if name is not None]
+        out = self.tensors.type(output)
+        if any(t is None or (t.shape, t.dtype) != (out.shape, out.dtype) for t in node.types):
+            raise ModelFileError("adds tensors of different types", hint=_DAMAGED)
+        if out.dtype not in ("float32", "int32"):
+            raise UnsupportedModelError(
+                f"adds several {out.dtype} tensors", hint="add two at a time, which has a kernel"
+            )
+        if len(terms) < 2:
+            raise UnsupportedModelError("adds fewer than two tensors")
+        total, nodes = terms[0], []
+        for term in terms[1:-1]:
+            name = self._fresh(f"{total}_sum")
+            self.values[name] = Value(name, out)
+            nodes.append(Node(get_op("ADD")(), (total, term), (name,)))
+            total = name
+        return [*nodes, Node(get_op("ADD")(), (total, terms[-1]), (self._output(output),))]
+
+    def _choice(self, record: Record) -> list[Node]:
+        """Return the SELECT_V2 that a SELECT is, as long as it does not choose whole rows."""
+        node, inputs = self._form("SELECT", record)
+        (output,) = operands(record, "outputs", 1)
+        shapes = [None if t is None else t.shape for t in node.types]
+        if len(shapes) != 3 or None in shapes or shapes[1] != shapes[2]:
+            raise ModelFileError("chooses between tensors of different shapes", hint=_DAMAGED)
+        if shapes[0] != shapes[1]:
+            raise UnsupportedModelError(
+                f"a condition of shape {shapes[0]} chooses whole rows of {shapes[1]}",
+                hint="convert the model with TensorFlow 2, which writes SELECT_V2",
+            )
+        return [Node(get_op("SELECT_V2")(), tuple(inputs), (self._output(output),))]
 
     def _known(self, name: str, record: Record) -> None:
         """Take in an operator whose result is known, as a constant."""
@@ -448,12 +487,12 @@ class _Reader:
         return (*operands[:place], scaled, *operands[place + 1 :])
 
 
-def _refuse_unsupported(names: list[str]) -> None:
+def _refuse_unsupported(names: list[str], made_of_others: tuple[str, ...]) -> None:
     """Raise UnsupportedModelError if there are operators that Smidgen does not read."""
     supported = [
         name for name, op in all_ops().items() if not isinstance(op.tflite_read, Unsupported)
     ]
-    read = {*supported, *RESOURCE_OPERATORS, *KNOWN}
+    read = {*supported, *RESOURCE_OPERATORS, *KNOWN, *made_of_others}
     missing = {name: names.index(name) for name in dict.fromkeys(names) if name not in read}
     if missing:
         first = list(missing)[:8]

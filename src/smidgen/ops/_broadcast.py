@@ -177,7 +177,8 @@ class Broadcast(Op):
             dtypes = [draw(st.sampled_from(cls.sample_dtypes))] * cls.arity
             quants, out = cls.draw_quants(draw, dtypes)
             operands = cls.draw_operands(draw, dtypes, quants)
-            return Sample(draw(cls.draw_op()), tuple(operands), (out,))
+            op = cls() if dtypes[-1] in ("int32", "int64") else draw(cls.draw_op())
+            return Sample(op, tuple(operands), (out,))
 
         return draw_sample()
 

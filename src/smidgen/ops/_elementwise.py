@@ -49,7 +49,10 @@ class Binary(Broadcast):
     """
 
     options: ClassVar[str]
-    sample_dtypes: ClassVar[tuple[str, ...]] = ("int8", "int8", "int8", "float32", "int16")
+    accepted: ClassVar[tuple[str, ...]] = DTYPES  # and int32, counts, without an activation
+    sample_dtypes: ClassVar[tuple[str, ...]] = (
+        *("int8", "int8", "int8", "float32", "int16", "int32"),
+    )
 
     fused_activation_function: str = "NONE"
 
@@ -63,7 +66,8 @@ class Binary(Broadcast):
 
     def result_dtype(self, dtypes: tuple[str, ...]) -> str:
         check_activation(self.fused_activation_function)
-        return one_dtype(dtypes, DTYPES)
+        counts = ("int32",) if self.fused_activation_function == "NONE" else ()
+        return one_dtype(dtypes, (*self.accepted, *counts))
 
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         a, b = arrays_of(arrays)
@@ -143,6 +147,7 @@ def kernels(
             name, "int16", source="elementwise_int16.h", struct=int8_struct, params=integers
         ),
         pair_kernel(name, "float32", struct="sm_elementwise_float32_params", params=limits),
+        pair_kernel(name, "int32"),
     )
 
 

@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smidgen.ops import _range, _sum
+from smidgen.ops._op import NodeTypes
+from smidgen.ops._range import Range
 
 Array = np.ndarray[Any, Any]
 
@@ -24,5 +26,9 @@ class Add(_sum.Sum):
     def float_combine(self, a: Array, b: Array) -> Array:
         return a + b
 
-    value_range = _range.monotone
+    def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
+        if types.dtype == "int32":  # sums wrap around
+            return (_range.unknown(types.outputs[0]),)
+        return _range.monotone(self, types, *ranges)
+
     kernels = _sum.kernels("add")

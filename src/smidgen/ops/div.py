@@ -11,7 +11,6 @@ import numpy as np
 from smidgen.ir import QuantParams, TensorType
 from smidgen.numerics.divide import divide, division_factor
 from smidgen.ops import _arithmetic, _elementwise
-from smidgen.ops._broadcast import one_dtype, pair_kernel
 from smidgen.ops._kernel import Param, Site
 from smidgen.ops._op import NodeTypes, Types
 
@@ -45,12 +44,8 @@ class Div(_elementwise.Binary):
 
     name: ClassVar[str] = "DIV"
     options: ClassVar[str] = "DivOptions"
-    sample_dtypes: ClassVar[tuple[str, ...]] = ("int8", "int8", "int8", "float32", "float32")
-
-    def result_dtype(self, dtypes: tuple[str, ...]) -> str:
-        if self.fused_activation_function == "NONE":
-            return one_dtype(dtypes, (*_elementwise.DTYPES, "int32"))
-        return super().result_dtype(dtypes)
+    accepted: ClassVar[tuple[str, ...]] = ("float32", "int8")
+    sample_dtypes: ClassVar[tuple[str, ...]] = ("int8", "int8", "int8", "float32", "int32")
 
     def float_combine(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):  # of what is no number nothing else is expected
@@ -72,10 +67,7 @@ class Div(_elementwise.Binary):
         if types.dtype == "int8":
             _factor(types)  # refuses scales at which the runtimes do not divide
 
-    kernels = (
-        *_elementwise.kernels("div", _params, "sm_div_int8_params"),
-        pair_kernel("div", "int32"),
-    )
+    kernels = _elementwise.kernels("div", _params, "sm_div_int8_params")
 
     @classmethod
     def draw_quants(
