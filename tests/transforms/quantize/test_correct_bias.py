@@ -86,6 +86,22 @@ def test_a_layer_without_a_bias_or_with_a_shared_one_stays_as_it_is():
         raise AssertionError("two scales need two biases")
 
 
+def test_samples_are_averaged_where_axis_0_is_something_else():
+    """Rows of a sequence that stand on axis 0 are no samples."""
+    net = Net("tokens", shape=(1, 5, 4))
+    rows = net.add("RESHAPE", [net.x], "rows", new_shape=(5, 1, 4))
+    w, bias = net.b.constant(normal(1, 7, 4)), net.b.constant(normal(2, 7))
+    layer = net.add("FULLY_CONNECTED", [rows, w, bias], "layer", keep_num_dims=True)
+    graph = net.build(net.add("RESHAPE", [layer], "back", new_shape=(1, 5, 7)))
+    x = np.random.default_rng(0).normal(1, 1, (50, 5, 4)).astype(np.float32)
+    graph, integer = converted(graph, x)
+    name = integer.producers["layer"].inputs[2]
+    before, after = integer.data(name), correct_bias(graph, integer, [x]).data(name)
+    quant = integer.type(name).quant
+    # Weights and inputs are off by half a step at the most: so little has to be corrected.
+    assert 0 < np.abs((after - before) * np.array(quant.scales)).max() < 0.1
+
+
 def test_the_presets_that_say_so_correct():
     x = images()
     plain = quantize(classifier(), x, "int8-plain")

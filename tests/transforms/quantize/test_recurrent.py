@@ -18,7 +18,7 @@ from smidgen.transforms.quantize import quantize
 from smidgen.verify.runtimes import RuntimePool
 
 Array = np.ndarray[Any, Any]
-TIME, INPUTS, UNITS = 8, 6, 9
+TIME, INPUTS, UNITS = 12, 6, 9  # more steps than TFLM concatenates at once
 X = np.random.default_rng(0).normal(0, 1, (120, TIME, INPUTS)).astype(np.float32)
 
 

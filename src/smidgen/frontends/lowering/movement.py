@@ -10,6 +10,8 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.frontends.lowering.site import Array, Lowering, Operand, Pairs
 
+MOST_OPERANDS = 10  # that TensorFlow Lite Micro concatenates at once
+
 
 def reshape(at: Lowering, x: Operand, shape: Sequence[int]) -> str:
     """The same elements in the same order under another shape; one size may be -1."""
@@ -50,10 +52,15 @@ def move_axis_last(at: Lowering, x: Operand, axis: int) -> tuple[str, tuple[int,
 
 
 def concatenate(at: Lowering, operands: Sequence[Operand], axis: int) -> str:
-    """The operands one after the other along an axis."""
+    """The operands one after the other along an axis, a few at a time."""
     if not operands:
         raise UnsupportedModelError("nothing is concatenated")
-    return at.add("CONCATENATION", list(operands), axis=at.axis(operands[0], axis))
+    parts: list[Operand | None] = list(operands)
+    axis = at.axis(operands[0], axis)
+    while len(parts) > MOST_OPERANDS:
+        groups = (parts[i : i + MOST_OPERANDS] for i in range(0, len(parts), MOST_OPERANDS))
+        parts = [g[0] if len(g) == 1 else at.add("CONCATENATION", g, axis=axis) for g in groups]
+    return at.add("CONCATENATION", parts, axis=axis)
 
 
 def stack(at: Lowering, operands: Sequence[Operand], axis: int) -> str:

@@ -49,10 +49,11 @@ def correct_bias(float_graph: Graph, graph: Graph, samples: list[Array]) -> Grap
     for node in graph.nodes:
         name, source = node.outputs[0], node.inputs[0]
         if name in layers and source is not None:
-            total = sum(values[source].sum(axis=0, dtype=np.float64) for values in parts)
-            quant = graph.type(source).quant
+            shape, quant = graph.type(source).shape, graph.type(source).quant
             assert quant is not None
-            got = ((total / count - quant.zero_point) * quant.scale)[None]
+            samples_first = (values[source].reshape(-1, *shape) for values in parts)
+            total = sum(array.sum(axis=0, dtype=np.float64) for array in samples_first)
+            got = (total / count - quant.zero_point) * quant.scale
             float_node = float_graph.producers[name]
             want = real[sources[name] or ""]
             error = _mean_sums(float_graph, float_node, want) - _mean_sums(graph, node, got)
