@@ -12,6 +12,7 @@ import numpy as np
 from smidgen.data import decode, encode
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, Node, Value
+from smidgen.numerics.affine import dtype_range
 from smidgen.ops import Role
 from smidgen.transforms.quantize.convert import FEW_STEPS
 from smidgen.transforms.quantize.plan import rule_of
@@ -123,7 +124,8 @@ class _Layer:
         """Which values of the float result the integers cannot reach, by more than rounding."""
         assert self.type.quant is not None
         scale, zero_point = self.type.quant.scale, self.type.quant.zero_point
-        low, high = (-128 - zero_point - 0.5) * scale, (127 - zero_point + 0.5) * scale
+        least, most = dtype_range(self.type.dtype)
+        low, high = (least - zero_point - 0.5) * scale, (most - zero_point + 0.5) * scale
         beyond: Array = (self.signal < low) | (self.signal > high)
         return beyond
 
@@ -153,12 +155,14 @@ class _Layer:
             return f"a range {ratio:.1f} times what it needs, shared with its operands or readers"
         if inherited:
             return "error inherited from the layers before"
-        return "rounding to 256 levels" if largest == rounding else "rounding of its operands"
+        least, most = dtype_range(self.type.dtype)
+        levels = f"rounding to {most - least + 1} levels"
+        return levels if largest == rounding else "rounding of its operands"
 
     def _width(self) -> float:
-        """How wide the range of the output is."""
+        """How wide the range of the output is; int16 is symmetric, so half of it may be idle."""
         assert self.type.quant is not None
-        return 255 * self.type.quant.scale
+        return {"int16": 32767}.get(self.type.dtype, 255) * self.type.quant.scale
 
     def _weights_cause(self) -> str:
         """What is wrong with the weights, once it is known that they are to blame."""

@@ -165,7 +165,7 @@ PRESETS: dict[str, Recipe] = {
     "int8-equalized": Recipe(equalize=True),
     "int8-per-channel": Recipe(_everything(weights="per-channel")),
     "int8-float-io": Recipe(float_io=True),
-    "int16x8": Recipe((Rule(dtype="int16"),)),
+    "int16x8": Recipe((Rule(dtype="int16", weights="per-channel"),)),
     "int4": Recipe((Rule(weight_dtype="int4"), Rule(scope="<first>"), Rule(scope="<last>"))),
 }
 
