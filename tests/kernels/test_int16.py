@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 import smidgen
+from smidgen.backends.c.arena import plan_arena
+from smidgen.backends.c.host import QUICK, HostModel
 from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.backends.c.stream import stream
 from smidgen.backends.tflite.writer import write
 from smidgen.errors import GraphError, UnsupportedModelError
 from smidgen.frontends.tflite import read
@@ -153,6 +156,37 @@ def test_layers_with_dsp_instructions() -> None:
         np.testing.assert_array_equal(batch.run(i, x)[0], want)
         run = smidgen.compile(graph, "nucleo-l4r5zi").run([a[:3] for a in x])
         np.testing.assert_array_equal(run.outputs[0], want[:3])
+
+
+def chain() -> Graph:
+    """Layers with windows, and a residual sum, that can run some rows at a time."""
+    rng = np.random.default_rng(5)
+    builder = GraphBuilder("chain")
+    quant = Q(0.001)
+
+    def layer(name: str, x: str, w: tuple[int, ...], *window: object) -> str:
+        c = builder.constant(rng.integers(-127, 128, w).astype(np.int8), quant=Q(0.01))
+        return builder.add(get_op(name)(*window), [x, c, None], quant=quant)
+
+    x = builder.input("x", TensorType((1, 17, 7, 8), "int16", quant))
+    first = layer("CONV_2D", x, (8, 3, 3, 8), 1, 1, "SAME", "RELU")
+    second = layer("DEPTHWISE_CONV_2D", first, (1, 3, 3, 8), 1, 1, "SAME")
+    total = builder.add(get_op("ADD")(), [first, second], quant=quant)
+    third = layer("CONV_2D", total, (5, 3, 3, 8), 2, 2, "SAME")
+    pool = builder.add(get_op("AVERAGE_POOL_2D")(1, 1, 3, 3, "SAME"), [third], quant=quant)
+    return builder.build([builder.add(get_op("MAX_POOL_2D")(2, 2, 2, 2), [pool], quant=quant)])
+
+
+@pytest.mark.parametrize("features", [(), ("dsp",)])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_layers_run_some_rows_at_a_time(rows: int, features: tuple[str, ...]) -> None:
+    graph = chain()
+    made = stream(graph, select_kernels(graph, features=features), rows)
+    assert made is not None
+    arena = plan_arena(graph, [made])
+    x = random_inputs(graph, 6)
+    got = HostModel(graph, flags=QUICK, arena=arena).run(x)[0]
+    np.testing.assert_array_equal(got, interpret(graph, x)[0])
 
 
 def test_long_sums_leave_32_bits_and_are_exact() -> None:
