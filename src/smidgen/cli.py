@@ -71,10 +71,13 @@ def _teller(as_json: bool) -> Any:
     return lambda line: console.print(f"[dim]· {line}[/dim]", highlight=False)
 
 
-def _load(model: Path, shapes: list[str] | None, fixed: list[str] | None) -> Any:
+def _load(
+    model: Path, shapes: list[str] | None, fixed: list[str] | None, signature: str | None = None
+) -> Any:
     from smidgen import load, tables
 
-    return load(model, shapes=tables.parse_shapes(shapes), fixed=tables.parse_fixed(fixed))
+    dims, values = tables.parse_shapes(shapes), tables.parse_fixed(fixed)
+    return load(model, shapes=dims, fixed=values, signature=signature)
 
 
 def _dataset(path: Path | None) -> Any:
@@ -205,6 +208,10 @@ def compile(
     exact_shrink: Annotated[
         bool, typer.Option("--shrink/--no-shrink", help="Fold dead channels first (exact).")
     ] = True,
+    signature: Annotated[
+        list[str] | None,
+        typer.Option(help="A function of a .tflite file, by its key; several make one library."),
+    ] = None,
     shapes: Shapes = None,
     fixed: Fixed = None,
     as_json: Json = False,
@@ -214,10 +221,11 @@ def compile(
     from smidgen import tables
     from smidgen.transforms.rewrites import shrink as shrink_graph
 
-    graph = _load(model, shapes, fixed)
-    if exact_shrink and graph.is_quantized:
-        graph, _ = shrink_graph(graph)
-    firmware = compile_graph(graph, board, out, optimize=optimize, flash=flash, ram=ram, name=name)
+    keys: list[Any] = [*(signature or [None])]
+    graphs = [_load(model, shapes, fixed, key) for key in keys]
+    if exact_shrink:
+        graphs = [shrink_graph(g)[0] if g.is_quantized else g for g in graphs]
+    firmware = compile_graph(graphs, board, out, optimize=optimize, flash=flash, ram=ram, name=name)
     spare = firmware.fits()
     facts = {
         "out": str(out),

@@ -58,6 +58,12 @@ class Arena:
             return self.plan.offsets[_output_name(value)]
         return self.plan.offsets[self.buffer_of[value]]
 
+    def laid_out(self, graph: Graph, offsets: Mapping[str, int], size: int) -> Arena:
+        """The same arena with the states elsewhere in their block, which is of this size."""
+        moved = replace(self, states=replace(self.states, offsets=offsets, bytes=size))
+        validate_plan(*with_states(graph, moved))
+        return moved
+
     def is_held(self, value: str) -> bool:
         """Whether a value lies in the block of states."""
         return self.buffer_of.get(value) in self.states.held
@@ -67,22 +73,19 @@ class Arena:
         return self.plan.offsets[_scratch_name(call)]
 
 
-def plan_arena(
-    graph: Graph, calls: Sequence[Call], layout: Mapping[str, int] | None = None
-) -> Arena:
+def plan_arena(graph: Graph, calls: Sequence[Call]) -> Arena:
     """Plan the tensor arena of a graph and have the plan checked by the independent validator.
 
     Args:
         graph: the graph.
         calls: steps for all its nodes, as `select_kernels` gives them, streams among them or not.
-        layout: where states lie in their block, by name; by default one after the other.
 
     Raises:
         UnsupportedModelError: if an output of the graph is a constant, or states swap places.
         PlanError: if the plan is wrong (a defect, never the model's fault).
     """
     calls, buffer_of = without_aliases(graph, calls)
-    states = plan_states(graph, calls, buffer_of, layout)
+    states = plan_states(graph, calls, buffer_of)
     inside = {value: b for value, b in buffer_of.items() if b not in states.held}
     arena = _in_place(graph, calls, inside, states.outputs)
     validate_plan(arena.problem, arena.plan)

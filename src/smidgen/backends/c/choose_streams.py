@@ -148,6 +148,8 @@ def choices(graph: Graph, steps: Sequence[Step]) -> Iterator[Choice]:
         if choice is None:
             return
         yield choice
+        if not choice.need:  # nothing that runs code
+            return
         limit = int(choice.need * _FINER)
 
 

@@ -13,14 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from smidgen.backends.c._harness import RESET, harness_source
 from smidgen.backends.c.arena import Arena
 from smidgen.backends.c.choose_streams import FREE, choose_streams
-from smidgen.backends.c.emit import Source, emit
+from smidgen.backends.c.emit import Source, c_identifier, emit_library
 from smidgen.backends.c.order_steps import order_steps
 from smidgen.backends.c.project import write_project, write_sources
 from smidgen.backends.c.select_kernels import select_kernels
+from smidgen.backends.c.states import initial_block, lay_out
 from smidgen.backends.c.stream import Stream
-from smidgen.errors import EmulatorError, SmidgenError
+from smidgen.errors import DataError, EmulatorError, SmidgenError
 from smidgen.interpreter import check_inputs
 from smidgen.ir import Graph, numpy_dtype
 
@@ -83,6 +85,8 @@ class Run:
         cycles: of one inference, *estimated*; None on the host.
         stack_bytes: deepest stack of any inference; None on the host.
         steps: one for each layer of the last sample, if profiled.
+        state: what the model remembers in the end, for another run to go on from; None if it
+            remembers nothing, or the samples were run on the host one by one.
     """
 
     outputs: list[Array]
@@ -91,16 +95,18 @@ class Run:
     cycles: int | None = None
     stack_bytes: int | None = None
     steps: tuple[StepRun, ...] = ()
+    state: bytes | None = None
 
 
 class Firmware:
     """A graph compiled for a board. Made by `compile`.
 
     Attributes:
-        graph: what was compiled.
+        graph: what was compiled; of several functions the first.
         board: what for.
         source: the generated C.
-        arena: the planned tensor arena.
+        arena: its planned tensor arena.
+        functions: all functions' graphs and arenas.
         folder: where the sources were written, or None.
         limits: bytes of "flash" and "ram" that there are: the board's, or what was asked for.
     """
@@ -112,12 +118,14 @@ class Firmware:
         source: Source,
         arena: Arena,
         *,
+        functions: Sequence[tuple[Graph, Arena]] | None = None,
         optimize: str = "balanced",
         toolchain: Toolchain | None = None,
         folder: Path | None = None,
         flash: int | None = None,
         ram: int | None = None,
     ) -> None:
+        self.functions = tuple(functions or [(graph, arena)])
         self.graph = graph
         self.board = board
         self.source = source
@@ -129,6 +137,7 @@ class Firmware:
             "ram": min(board.ram_bytes, board.ram_bytes if ram is None else ram),
         }
         self._toolchain = toolchain
+        self._hosts: dict[int, HostModel] = {}
         self._work = Path(tempfile.mkdtemp(prefix="smidgen-firmware-"))
         # Nobody closes a firmware: its files go when it does, without a warning.
         weakref.finalize(self, shutil.rmtree, self._work, ignore_errors=True)
@@ -145,15 +154,17 @@ class Firmware:
         """The linked program that is measured and emulated."""
         return self._link("unicorn", trace=False)
 
-    def _link(self, harness: str, *, trace: bool) -> Path:
+    def _link(self, harness: str, *, trace: bool, function: int = 0) -> Path:
         from smidgen.targets.emulators.qemu_emulator import qemu_memory
         from smidgen.targets.firmware import ROOMY, build_firmware
 
         folder = self._work
         write_sources(self.source, folder)
-        (folder / "sm_model_harness.c").write_text(self._harness(), encoding="utf-8")
+        (folder / "sm_model_harness.c").write_text(
+            harness_source(self.source, self.functions, function), encoding="utf-8"
+        )
         level, defines = OPTIMIZE[self.optimize]
-        name = f"{self.source.name}-{harness}{'-trace' if trace else ''}.elf"
+        name = f"{self.source.functions[function]}-{harness}{'-trace' if trace else ''}.elf"
         return build_firmware(
             [folder / f"{self.source.name}.c", folder / "sm_model_harness.c"],
             [folder],
@@ -164,36 +175,6 @@ class Firmware:
             defines=[*defines, *(["SM_TRACE"] if trace else [])],
             memory=qemu_memory(self.board.core) if harness == "qemu" else ROOMY,
             harness=harness,
-        )
-
-    def _harness(self) -> str:
-        name, upper = self.source.name, self.source.name.upper()
-
-        def table(values: tuple[str, ...], more: str) -> str:
-            rows = [
-                f"{{arena + {self.arena.offset(v)}, {self.graph.type(v).bytes}}}, " for v in values
-            ]
-            return "".join(rows) + more + "{0, 0}"
-
-        invoke, block, given, taken = f"return {name}_invoke(arena);", "", "", ""
-        if self.graph.states:  # the block goes in and out, and the model resets it when asked to
-            invoke = (
-                f"if (wanted != 0) {{ {name}_reset(state); return 0; }}\n"
-                f"  return {name}_invoke(arena, state);"
-            )
-            block = (
-                f"static uint8_t state[{upper}_STATE_BYTES] __attribute__((aligned(16)));\n"
-                "SM_HARNESS_BSS static uint32_t wanted;\n"
-            )
-            given = f"{{state, {upper}_STATE_BYTES}}, {{&wanted, 4}}, "
-            taken = f"{{state, {upper}_STATE_BYTES}}, "
-        inputs, outputs = table(self.graph.inputs, given), table(self.graph.outputs, taken)
-        return (
-            f'#include "sm_harness.h"\n#include "{name}.h"\n'
-            f"static uint8_t arena[{upper}_ARENA_BYTES] __attribute__((aligned(16)));\n{block}"
-            f"SM_HARNESS_DATA const sm_buffer sm_inputs[] = {{{inputs}}};\n"
-            f"SM_HARNESS_DATA const sm_buffer sm_outputs[] = {{{outputs}}};\n"
-            f"SM_HARNESS_CODE int sm_invoke(void) {{\n  {invoke}\n}}\n"
         )
 
     # -- sizes, measured on the linked ELF -----------------------------------------------------
@@ -223,26 +204,30 @@ class Firmware:
     @property
     def arena_bytes(self) -> int:
         """The tensor arena, inputs and outputs included."""
-        return self.arena.bytes
+        return max(arena.bytes for _, arena in self.functions)
 
     @property
     def state_bytes(self) -> int:
         """What the model remembers between steps, beside the arena."""
-        return self.arena.states.bytes
+        return self.source.state_bytes
 
     @property
     def streams(self) -> list[list[str]]:
         """The layers that run by rows, some rows of each at a time, chain by chain."""
-        chains = [call for call in self.arena.calls if isinstance(call, Stream)]
+        calls = [call for _, arena in self.functions for call in arena.calls]
+        chains = [call for call in calls if isinstance(call, Stream)]
         return [[step.node.label for step in chain.steps] for chain in chains]
 
     @cached_property
     def stack_bytes(self) -> int:
         """Deepest stack of one inference, found by painting it in the emulator."""
-        zeros = [np.zeros(t.shape, numpy_dtype(t.dtype)) for t in self.graph.input_types]
-        run = self.run(zeros, on="emulator")
-        assert run.stack_bytes is not None
-        return run.stack_bytes
+        deepest = 0
+        for graph, _ in self.functions:
+            zeros = [np.zeros(t.shape, numpy_dtype(t.dtype)) for t in graph.input_types]
+            run = self.run(zeros, on="emulator", function=graph.signature or None)
+            assert run.stack_bytes is not None
+            deepest = max(deepest, run.stack_bytes)
+        return deepest
 
     @property
     def ram_bytes(self) -> int:
@@ -253,10 +238,16 @@ class Firmware:
 
     @cached_property
     def host(self) -> HostModel:
-        """The same C compiled for this machine."""
+        """The same C compiled for this machine; of several functions the first."""
+        return self._host(0)
+
+    def _host(self, number: int) -> HostModel:
         from smidgen.backends.c.host import QUICK, HostModel
 
-        return HostModel(self.graph, flags=QUICK, arena=self.arena)
+        if number not in self._hosts:
+            graph, arena = self.functions[number]
+            self._hosts[number] = HostModel(graph, flags=QUICK, arena=arena)
+        return self._hosts[number]
 
     def run(
         self,
@@ -264,6 +255,8 @@ class Firmware:
         on: str = "emulator",
         *,
         stream: bool = False,
+        state: bytes | None = None,
+        function: str | None = None,
         profile: bool = False,
     ) -> Run:
         """Run n samples.
@@ -274,6 +267,9 @@ class Firmware:
                 "host".
             stream: whether the samples are consecutive steps of a model with states. Otherwise
                 each finds the states as they are at first.
+            state: what the model remembers at first, from an earlier run; the samples then are
+                consecutive steps. It is as after a reset otherwise.
+            function: which function of the model, by its signature; the first one otherwise.
             profile: also record every layer of the last sample (emulator only).
 
         Returns:
@@ -285,7 +281,14 @@ class Firmware:
             SmidgenError: if asked to profile on the host.
             ToolMissingError: if the emulator or a compiler is not installed.
         """
-        arrays = check_inputs(self.graph, inputs)
+        number = self._number(function)
+        graph, _ = self.functions[number]
+        arrays = check_inputs(graph, inputs)
+        if state is not None and len(state) != self.state_bytes:
+            raise DataError(
+                f"{len(state)} bytes of states",
+                hint=f"give the {self.state_bytes} bytes of an earlier run",
+            )
         if on == "host":
             if profile:
                 raise SmidgenError(
@@ -293,66 +296,108 @@ class Firmware:
                     where="profile",
                     hint="run on the emulator",
                 )
-            return Run(self.host.run(arrays, stream=stream), "host")
+            return self._on_host(number, arrays, stream, state)
         if on not in ("emulator", "unicorn", "qemu"):
             raise SmidgenError(f"cannot run on {on!r}", hint="use emulator, qemu or host")
         if on == "emulator":
             on = "unicorn" if self.board.core_info.unicorn_model else "qemu"
-        emulator = self._emulator(on)
-        runs = self._invocations(emulator.invoke, arrays, stream)
+        emulator = self._emulator(on, number)
+        runs = self._invocations(emulator.invoke, graph, arrays, stream, state)
         steps: tuple[StepRun, ...] = ()
         if profile:
-            steps = self.profile(arrays, stream=stream)
+            steps = self.profile(arrays, stream=stream, state=state, function=function)
         return Run(
-            self._outputs(runs),
+            _outputs(graph, runs),
             runs[-1].emulator,
             runs[-1].instructions,
             runs[-1].cycles_estimated,
             max(r.stack_bytes for r in runs),
             steps,
+            runs[-1].outputs[-1] if self.state_bytes else None,
         )
 
+    def _number(self, function: str | None) -> int:
+        keys = [graph.signature for graph, _ in self.functions]
+        if function is None:
+            return 0
+        if function not in keys:
+            have = ", ".join(map(repr, keys))
+            raise SmidgenError(f"no function {function!r}", hint=f"the model has {have}")
+        return keys.index(function)
+
+    def _on_host(self, number: int, arrays: list[Array], stream: bool, state: bytes | None) -> Run:
+        host = self._host(number)
+        if not self.state_bytes or (state is None and not stream):
+            return Run(host.run(arrays), "host")
+        graphs = [graph for graph, _ in self.functions]
+        offsets = self.arena.states.offsets
+        block = initial_block(graphs, offsets, self.state_bytes) if state is None else state
+        outputs, block = host.run_from(block, arrays)
+        return Run(outputs, "host", state=block)
+
     def _invocations(
-        self, invoke: Callable[[list[bytes]], EmulatorRun], arrays: Sequence[Array], stream: bool
+        self,
+        invoke: Callable[[list[bytes]], EmulatorRun],
+        graph: Graph,
+        arrays: Sequence[Array],
+        stream: bool,
+        state: bytes | None,
     ) -> list[EmulatorRun]:
         """Run samples one after the other; the states' block is handed on, or reset, between."""
-        stateful = bool(self.graph.states)
-        fresh = block = b""
-        if stateful:
-            zeros = [bytes(type.bytes) for type in self.graph.input_types]
-            reset = invoke([*zeros, bytes(self.state_bytes), b"\1\0\0\0"])
+        stateful, several = bool(self.state_bytes), len(self.functions) > 1
+        fresh = block = state or b""
+        if stateful and state is None:
+            zeros = [bytes(type.bytes) for type in graph.input_types]
+            reset = invoke([*zeros, bytes(self.state_bytes), RESET.to_bytes(4, "little")])
             fresh = block = reset.outputs[-1]
+        stream = stream or state is not None
         runs = []
         for i in range(len(arrays[0])):
             given = [np.ascontiguousarray(a[i]).tobytes() for a in arrays]
-            runs.append(run := invoke([*given, block, bytes(4)] if stateful else given))
+            given += [block, bytes(4)] if stateful else [bytes(4)] if several else []
+            runs.append(run := invoke(given))
             if run.status != 0:
                 raise EmulatorError(f"the firmware returned {run.status}")
             if stateful:
                 block = run.outputs[-1] if stream else fresh
         return runs
 
-    def profile(self, inputs: Sequence[Array], *, stream: bool = False) -> tuple[StepRun, ...]:
+    def profile(
+        self,
+        inputs: Sequence[Array],
+        *,
+        stream: bool = False,
+        state: bytes | None = None,
+        function: str | None = None,
+    ) -> tuple[StepRun, ...]:
         """Every layer of the last sample: exact instructions, estimated cycles, the tensor.
 
         Args:
             inputs: one array (n, ...) for each input.
             stream: whether they are consecutive steps, which run before the last one.
+            state: as in `run`.
+            function: as in `run`.
         """
         from smidgen.targets.emulators import UnicornEmulator
 
-        traced = UnicornEmulator(self._link("unicorn", trace=True), self.board.core)
-        samples = inputs if stream else [a[-1:] for a in inputs]
+        chosen = self._number(function)
+        graph, arena = self.functions[chosen]
+        elf = self._link("unicorn", trace=True, function=chosen)
+        traced = UnicornEmulator(elf, self.board.core)
+        samples = inputs if stream or state is not None else [a[-1:] for a in inputs]
+        first = sum(len(arena.steps) for _, arena in self.functions[:chosen])
+
+        stateful, reset = bool(self.state_bytes), RESET.to_bytes(4, "little")
 
         def invoke(given: list[bytes]) -> EmulatorRun:
-            return traced.invoke(given, trace=given[-1:] != [b"\1\0\0\0"] or not self.graph.states)
+            return traced.invoke(given, trace=not (stateful and given[-1] == reset))
 
-        run = self._invocations(invoke, samples, stream)[-1]
+        run = self._invocations(invoke, graph, samples, stream, state)[-1]
         steps = []
-        for number, step in enumerate(self.arena.steps):
+        for number, step in enumerate(arena.steps, first):
             counts = [count for count in run.steps if count.step == number]  # several if by rows
             name = step.outputs[0]
-            type = self.graph.type(name)
+            type = graph.type(name)
             raw = b"".join(count.tensor for count in counts)
             cycles = [count.cycles_estimated for count in counts]
             op: Op = step.node.op  # type: ignore[assignment]
@@ -362,26 +407,20 @@ class Firmware:
                     name,
                     sum(count.instructions for count in counts),
                     None if None in cycles else sum(c for c in cycles if c is not None),
-                    op.macs(*self.graph.types(step.node.inputs)),
+                    op.macs(*graph.types(step.node.inputs)),
                     np.frombuffer(raw, numpy_dtype(type.dtype)).reshape(type.shape),
                 )
             )
         return tuple(steps)
 
-    def _emulator(self, kind: str) -> UnicornEmulator | QemuEmulator:
+    def _emulator(self, kind: str, function: int) -> UnicornEmulator | QemuEmulator:
         from smidgen.targets.emulators import QemuEmulator, UnicornEmulator
 
         if kind == "qemu":
-            return QemuEmulator(self._link("qemu", trace=False), self.board.core)
-        return UnicornEmulator(self.elf, self.board.core)
-
-    def _outputs(self, runs: Sequence[EmulatorRun]) -> list[Array]:
-        outputs = []
-        for i, type in enumerate(self.graph.output_types):
-            raw = b"".join(r.outputs[i] for r in runs)
-            array = np.frombuffer(raw, numpy_dtype(type.dtype))
-            outputs.append(array.reshape(len(runs) * type.shape[0], *type.shape[1:]).copy())
-        return outputs
+            elf = self._link("qemu", trace=False, function=function)
+            return QemuEmulator(elf, self.board.core)
+        elf = self._link("unicorn", trace=False, function=function) if function else self.elf
+        return UnicornEmulator(elf, self.board.core)
 
     def fits(self) -> dict[str, int]:
         """Bytes to spare in flash and RAM (see `limits`); negative where it does not fit."""
@@ -391,8 +430,17 @@ class Firmware:
         }
 
 
+def _outputs(graph: Graph, runs: Sequence[EmulatorRun]) -> list[Array]:
+    outputs = []
+    for i, type in enumerate(graph.output_types):
+        raw = b"".join(r.outputs[i] for r in runs)
+        array = np.frombuffer(raw, numpy_dtype(type.dtype))
+        outputs.append(array.reshape(len(runs) * type.shape[0], *type.shape[1:]).copy())
+    return outputs
+
+
 def compile(
-    graph: Graph,
+    graph: Graph | Sequence[Graph],
     board: str | Board = DEFAULT_BOARD,
     out: str | Path | None = None,
     *,
@@ -405,7 +453,9 @@ def compile(
     """Compile a graph into a dependency-free C library for a board.
 
     Args:
-        graph: any graph whose every operator has a C kernel, int8 or float.
+        graph: any graph whose every operator has a C kernel, int8 or float. Or several, functions
+            of one model with different signatures, which become one library: they share
+            constants, states of the same name, and the arena.
         board: a board's name (see `smidgen boards`), a path to a `.toml`, or a `Board`.
         out: the folder to write the sources into; None writes none.
         optimize: "speed", "balanced" or "flash". With "speed" larger kernels are chosen where they
@@ -437,36 +487,56 @@ def compile(
     if optimize not in OPTIMIZE:
         raise SmidgenError(f"optimize={optimize!r}", hint=f"use one of {', '.join(OPTIMIZE)}")
     part = board if isinstance(board, Board) else load_board(board)
-    prepared = graph.renamed(name) if name else graph
+    graphs = [graph] if isinstance(graph, Graph) else list(graph)
+    graphs = [g.renamed(name or graphs[0].name) for g in graphs]
+    _check_signatures(graphs)
     budget = parse_bytes(flash) if isinstance(flash, str) else flash
-    steps = select_kernels(
-        prepared,
-        features=features(part),
-        optimize=optimize,
-        flash=part.flash_bytes if budget is None else budget,
-        core=part.core,
-    )
-    steps = order_steps(prepared, steps)
     asked = parse_bytes(ram) if isinstance(ram, str) else ram
+    offsets, state_bytes = lay_out(graphs)
     free = FREE if optimize == "balanced" and asked is None else 0.0
-    most = (part.ram_bytes if asked is None else asked) - STACK_BYTES - prepared.state_bytes
-    arena = choose_streams(prepared, steps, free=free)
-    if arena.bytes > most:
-        arena = choose_streams(prepared, steps, ram=most)
-    source = emit(prepared, arena, __version__, optimize)
+    most = (part.ram_bytes if asked is None else asked) - STACK_BYTES - state_bytes
+    functions = []
+    for prepared in graphs:
+        steps = select_kernels(
+            prepared,
+            features=features(part),
+            optimize=optimize,
+            flash=(part.flash_bytes if budget is None else budget) // len(graphs),
+            core=part.core,
+        )
+        steps = order_steps(prepared, steps)
+        arena = choose_streams(prepared, steps, free=free)
+        if arena.bytes > most:
+            arena = choose_streams(prepared, steps, ram=most)
+        functions.append((prepared, arena.laid_out(prepared, offsets, state_bytes)))
+    source = emit_library(graphs[0].name, functions, __version__, optimize)
     folder = write_project(source, out) if out is not None else None
     found = find_toolchain(toolchain, part.core) if toolchain else None
     return Firmware(
-        prepared,
+        graphs[0],
         part,
         source,
-        arena,
+        functions[0][1],
+        functions=functions,
         optimize=optimize,
         toolchain=found,
         folder=folder,
         flash=budget,
         ram=asked,
     )
+
+
+def _check_signatures(graphs: Sequence[Graph]) -> None:
+    """Raise SmidgenError unless several functions can be told apart by name."""
+    if not graphs:
+        raise SmidgenError("nothing to compile", hint="give a graph, or several")
+    names = [c_identifier(graph.signature) for graph in graphs]
+    if len(graphs) > 1 and (len(set(names)) < len(names) or not all(g.signature for g in graphs)):
+        keys = ", ".join(repr(graph.signature) for graph in graphs)
+        raise SmidgenError(
+            f"functions called {keys} cannot be told apart",
+            hint="give each a key of its own: dataclasses.replace(graph, signature=...)",
+        )
 
 
 def features(board: Board) -> list[str]:

@@ -121,7 +121,9 @@ class HostModel:
             )
 
         stateful = bool(self.graph.states)
-        reset = f"    if (i == 0 || !stream) {self.source.name}_reset(state);\n"
+        reset = (
+            f"    if (stream == 0 || (stream == 1 && i == 0)) {self.source.name}_reset(state);\n"
+        )
         return _DRIVER.format(
             name=self.source.name,
             steps=max(1, len(self.arena.steps)),
@@ -163,20 +165,55 @@ class HostModel:
         workers = 1 if alone else max(1, min(threads or os.cpu_count() or 1, count))
         edges = [count * i // workers for i in range(workers + 1)]
         if workers == 1:
-            self._run_rows(arrays, outputs, 0, count, stream)
+            self._run_rows(arrays, outputs, 0, count, int(stream))
         else:
             with ThreadPoolExecutor(workers) as pool:
                 jobs = [
-                    pool.submit(self._run_rows, arrays, outputs, a, b, stream)
+                    pool.submit(self._run_rows, arrays, outputs, a, b, int(stream))
                     for a, b in itertools.pairwise(edges)
                 ]
                 for job in jobs:
                     job.result()
         return outputs
 
+    def run_from(self, state: bytes, inputs: Array | Sequence[Array]) -> tuple[list[Array], bytes]:
+        """Run consecutive steps from a given state.
+
+        Args:
+            state: the block of states, as an earlier run left it.
+            inputs: one array (n, ...) or one for each input.
+
+        Returns:
+            One array (n, ...) for each output, and the block in the end.
+        """
+        arrays = [np.ascontiguousarray(a) for a in check_inputs(self.graph, inputs)]
+        count = len(arrays[0]) if arrays else 1
+        outputs = [
+            np.empty((count * t.shape[0], *t.shape[1:]), numpy_dtype(t.dtype))
+            for t in self.graph.output_types
+        ]
+        return outputs, self._run_rows(arrays, outputs, 0, count, 2, state)
+
     def _run_rows(
-        self, inputs: list[Array], outputs: list[Array], first: int, last: int, stream: bool
-    ) -> None:
+        self,
+        inputs: list[Array],
+        outputs: list[Array],
+        first: int,
+        last: int,
+        stream: int,
+        block: bytes = b"",
+    ) -> bytes:
+        """Run some of the samples, and return the block of states.
+
+        Args:
+            inputs: all samples.
+            outputs: of all samples, to be filled in.
+            first: number of the first sample that runs.
+            last: one past the number of the last.
+            stream: 0 resets states before every sample, 1 before the first, 2 never.
+            block: the block of states at first.
+        """
+
         def pointers(arrays: list[Array], names: tuple[str, ...]) -> Any:
             sizes = [self.graph.type(n).bytes for n in names]
             addresses = [a.ctypes.data + first * s for a, s in zip(arrays, sizes, strict=True)]
@@ -184,6 +221,9 @@ class HostModel:
 
         memory = [np.empty(n + 16, np.uint8) for n in (self.arena.bytes, self.arena.states.bytes)]
         start, state = (ctypes.c_void_p(-(-m.ctypes.data // 16) * 16) for m in memory)
+        at = -memory[1].ctypes.data % 16
+        states = memory[1][at : at + self.arena.states.bytes]
+        states[: len(block)] = np.frombuffer(block, np.uint8)
         status = self._library.smidgen_run(
             start,
             state,
@@ -194,6 +234,7 @@ class HostModel:
         )
         if status != 0:
             raise SmidgenError(f"the compiled model returned {status}")
+        return states.tobytes()
 
     def run_traced(
         self, inputs: Array | Sequence[Array], *, stream: bool = False

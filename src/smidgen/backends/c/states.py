@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import Graph, State
 
@@ -43,8 +45,8 @@ class StatePlan:
         return self.offsets[self.held[buffer]]
 
 
-def lay_out(graphs: Sequence[Graph]) -> dict[str, int]:
-    """Byte positions of the states of several functions of one model, by name.
+def lay_out(graphs: Sequence[Graph]) -> tuple[dict[str, int], int]:
+    """Byte positions of the states of several functions of one model, by name, and all bytes.
 
     Raises:
         UnsupportedModelError: if two functions have different states of one name.
@@ -64,27 +66,30 @@ def lay_out(graphs: Sequence[Graph]) -> dict[str, int]:
             if state.name not in found:
                 found[state.name] = at
                 at += -(-type.bytes // ALIGNMENT) * ALIGNMENT
-    return found
+    return found, at
 
 
-def plan_states(
-    graph: Graph,
-    calls: Sequence[Call],
-    buffer_of: Mapping[str, str],
-    offsets: Mapping[str, int] | None = None,
-) -> StatePlan:
+def initial_block(graphs: Sequence[Graph], offsets: Mapping[str, int], size: int) -> bytes:
+    """The bytes of the block after a reset; those between states are 0."""
+    block = np.zeros(size, np.uint8)
+    for state in (s for graph in graphs for s in graph.states):
+        raw = np.frombuffer(np.ascontiguousarray(state.initial).tobytes(), np.uint8)
+        block[offsets[state.name] :][: raw.size] = raw
+    return block.tobytes()
+
+
+def plan_states(graph: Graph, calls: Sequence[Call], buffer_of: Mapping[str, str]) -> StatePlan:
     """Decide which new values are computed in the place of the old ones.
 
     Args:
         graph: the graph.
         calls: what runs, aliases left out.
         buffer_of: the buffer of each value.
-        offsets: positions of the states, by name; by default this graph's alone.
 
     Raises:
         UnsupportedModelError: if states change places with each other.
     """
-    offsets = lay_out([graph]) if offsets is None else offsets
+    offsets, size = lay_out([graph])
     held = {buffer_of[s.input]: s.name for s in graph.states}
     starts = frozenset(held)  # old values; new ones come to `held` below
     copies = []
@@ -96,11 +101,9 @@ def plan_states(
             held[new] = state.name
         else:
             copies.append(state)
-    sizes = [(offsets[s.name], graph.type(s.input).bytes) for s in graph.states]
-    end = max((at + -(-size // ALIGNMENT) * ALIGNMENT for at, size in sizes), default=0)
     ordered = _ordered(copies, buffer_of, starts)
     outputs = tuple(n for n in graph.outputs if buffer_of.get(n) in starts)
-    return StatePlan(offsets, end, held, outputs, ordered)
+    return StatePlan(offsets, size, held, outputs, ordered)
 
 
 def _at_once(
