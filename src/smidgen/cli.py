@@ -221,7 +221,7 @@ def compile(
     from smidgen import tables
     from smidgen.transforms.rewrites import shrink as shrink_graph
 
-    keys: list[Any] = [*(signature or [None])]
+    keys: list[str | None] = [*signature] if signature else [None]
     graphs = [_load(model, shapes, fixed, key) for key in keys]
     if exact_shrink:
         graphs = [shrink_graph(g)[0] if g.is_quantized else g for g in graphs]
