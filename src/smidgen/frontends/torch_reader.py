@@ -29,7 +29,7 @@ SAVE_AGAIN = (
     'load it with the PyTorch that saved it and save it again: torch.export.save(program, "m.pt2") '
     "of PyTorch 2.8 or later"
 )
-MAX_JSON = 128 << 20  # bytes; a network of 200 layers has 1 MB
+MAX_JSON = 48 << 20  # bytes; a network of 200 layers has 1 MB
 MAX_RANK = 8
 
 # `ScalarType` of torch/_export/serde/schema.py: the dtype in the file, and the one it is read as.

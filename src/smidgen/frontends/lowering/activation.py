@@ -112,17 +112,16 @@ def softsign(at: Lowering, x: Operand) -> str:
 
 
 def softmax(at: Lowering, x: Operand, axis: int = -1) -> str:
-    """e^x, divided by its sum along an axis."""
-    return _along_last(at, "SOFTMAX", x, axis)
+    """e^x, divided by its sum along an axis; LiteRT's operator works along the last one."""
+    moved, back = move_axis_last(at, x, axis)
+    y = at.add("SOFTMAX", [moved])
+    return y if back is None else at.add("TRANSPOSE", [y], perm=back)
 
 
 def log_softmax(at: Lowering, x: Operand, axis: int = -1) -> str:
-    """The logarithm of softmax."""
-    return _along_last(at, "LOG_SOFTMAX", x, axis)
-
-
-def _along_last(at: Lowering, op: str, x: Operand, axis: int) -> str:
-    """An operator of LiteRT that works along the last axis, along another one."""
-    moved, back = move_axis_last(at, x, axis)
-    y = at.add(op, [moved])
-    return y if back is None else at.add("TRANSPOSE", [y], perm=back)
+    """The logarithm of softmax: x less its maximum, less the logarithm of the sum of e^that."""
+    place = at.axis(x, axis)
+    largest = at.add("REDUCE_MAX", [x], axis=(place,), keep_dims=True)
+    below = at.add("SUB", [x, largest])
+    total = at.add("SUM", [at.add("EXP", [below])], axis=(place,), keep_dims=True)
+    return at.add("SUB", [below, at.add("LOG", [total])])

@@ -16,6 +16,8 @@ from smidgen.frontends.lowering.site import (
 )
 from smidgen.ops._window import Window
 
+MAX_KERNEL = 1 << 26  # elements: 256 MB
+
 
 def conv(
     at: Lowering,
@@ -159,6 +161,7 @@ def _ungrouped(kernel: Array, groups: int) -> Array:
     if groups == 1:
         return kernel
     inputs, outputs = kernel.shape[:2]
+    _check_size(kernel.size * groups)
     dense = np.zeros((inputs, outputs * groups, *kernel.shape[2:]), kernel.dtype)
     each = inputs // groups
     for g in range(groups):
@@ -172,6 +175,14 @@ def _dilated(kernel: Array, dilation: tuple[int, int]) -> Array:
     if dilation == (1, 1):
         return kernel
     size = [(k - 1) * d + 1 for k, d in zip(kernel.shape[2:], dilation, strict=True)]
+    _check_size(kernel.shape[0] * kernel.shape[1] * size[0] * size[1])
     spread = np.zeros((*kernel.shape[:2], *size), kernel.dtype)
     spread[:, :, :: dilation[0], :: dilation[1]] = kernel
     return spread
+
+
+def _check_size(elements: int) -> None:
+    if elements > MAX_KERNEL:
+        raise UnsupportedModelError(
+            f"its kernel would have {elements:,} elements without groups and dilation"
+        )

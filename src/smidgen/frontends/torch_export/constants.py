@@ -16,19 +16,24 @@ from smidgen.frontends.lowering import Array
 from smidgen.frontends.torch_export.program import Ref
 from smidgen.frontends.torch_export.site import Site
 
-MAX_ELEMENTS = 1 << 26  # of a known tensor: 256 MB of floats
+MAX_ELEMENTS = 1 << 26  # of all known tensors together: 256 MB of floats
 
 Evaluate = Callable[[Site], Array | list[Array]]
 FOLD: dict[str, Evaluate] = {}
 
 
-def evaluate(site: Site) -> list[Array] | None:
-    """The results of a call whose tensors are all known; None if there is no telling."""
+def evaluate(site: Site, limit: int = MAX_ELEMENTS) -> list[Array] | None:
+    """The results of a call whose tensors are all known; None if there is no telling.
+
+    Args:
+        site: the call.
+        limit: number of elements that the results may have.
+    """
     function = FOLD.get(site.call.packet)
     if function is None:
         return None
     for output in range(len(site.call.outputs)):
-        if site.used(output) and math.prod(site.result_shape(output)) > MAX_ELEMENTS:
+        if site.used(output) and math.prod(site.result_shape(output)) > limit:
             raise site.refuse(f"it makes a constant of the shape {site.result_shape(output)}")
     with np.errstate(all="ignore"):
         found = function(site)
@@ -55,6 +60,12 @@ def _given(site: Site, name: str) -> Array:
     return site.array(name)
 
 
+def _fits(site: Site, shape: tuple[int, ...]) -> None:
+    """Check what a result is about to have, before it takes the memory, with what is stated."""
+    if math.prod(shape) != math.prod(site.result_shape()):
+        raise site.malformed(f"it makes {shape}, the program says {site.result_shape()}")
+
+
 def _axes(site: Site) -> tuple[int, ...] | None:
     return site.integers("dim") if site.has("dim") and site.call.args["dim"] != [] else None
 
@@ -75,6 +86,7 @@ def _arange(site: Site) -> Array:
 
 
 def _linspace(site: Site) -> Array:
+    _fits(site, (site.integer("steps"),))
     return np.linspace(site.number("start"), site.number("end"), site.integer("steps"))
 
 
@@ -87,6 +99,7 @@ def _binary(function: Callable[[Array, Array], Array], scaled: bool = False) -> 
         a, b = _given(site, "self"), _given(site, "exponent" if site.has("exponent") else "other")
         if scaled and site.has("alpha"):
             b = b * site.number("alpha")
+        _fits(site, np.broadcast_shapes(a.shape, b.shape))
         return function(a, b)
 
     return combine
@@ -94,6 +107,7 @@ def _binary(function: Callable[[Array, Array], Array], scaled: bool = False) -> 
 
 def _divide(site: Site) -> Array:
     a, b = _given(site, "self"), _given(site, "other")
+    _fits(site, np.broadcast_shapes(a.shape, b.shape))
     mode = site.text("rounding_mode", "")
     quotient = np.floor_divide(a, b) if mode == "floor" else np.true_divide(a, b)
     return np.trunc(quotient) if mode == "trunc" else quotient
@@ -143,7 +157,9 @@ def _arrays(site: Site) -> list[Array]:
 
 
 def _where(site: Site) -> Array:
-    return np.where(site.array("condition"), _given(site, "self"), _given(site, "other"))
+    parts = [site.array("condition"), _given(site, "self"), _given(site, "other")]
+    _fits(site, np.broadcast_shapes(*(part.shape for part in parts)))
+    return np.where(*parts)
 
 
 def _index(site: Site) -> Array:
@@ -175,7 +191,26 @@ def _weight_norm(site: Site) -> list[Array]:
 
 
 def _repeat(site: Site) -> Array:
-    return np.tile(site.array("self"), site.integers("repeats" if site.has("repeats") else "dims"))
+    times = site.integers("repeats" if site.has("repeats") else "dims")
+    _fits(site, (site.array("self").size, *times))
+    return np.tile(site.array("self"), times)
+
+
+def _lookup(table: str, indices: str) -> Evaluate:
+    def take(site: Site) -> Array:
+        x, places = site.array(table), site.array(indices)
+        axis = site.integer("dim", 0) % x.ndim
+        _fits(site, (*x.shape[:axis], *places.shape, *x.shape[axis + 1 :]))
+        return np.take(x, places, axis)
+
+    return take
+
+
+def _matmul(site: Site) -> Array:
+    a, b = site.array("self"), site.array("mat2" if site.has("mat2") else "other")
+    rows, columns = a.shape[-2:-1] if a.ndim > 1 else (), b.shape[-1:] if b.ndim > 1 else ()
+    _fits(site, (*np.broadcast_shapes(a.shape[:-2], b.shape[:-2]), *rows, *columns))
+    return a @ b
 
 
 def _cast(site: Site) -> Array:
@@ -211,8 +246,8 @@ _declare("cat concat", lambda site: np.concatenate(_arrays(site), site.integer("
 _declare("stack", lambda site: np.stack(_arrays(site), site.integer("dim", 0)))
 _declare("flip", lambda site: np.flip(site.array("self"), site.integers("dims")))
 _declare("index", _index)
-_declare("index_select", lambda s: np.take(s.array("self"), s.array("index"), s.integer("dim")))
-_declare("embedding", lambda site: site.array("weight")[site.array("indices")])
+_declare("index_select", _lookup("self", "index"))
+_declare("embedding", _lookup("weight", "indices"))
 _declare("where", _where)
 _declare("masked_fill", lambda s: np.where(s.array("mask"), _given(s, "value"), s.array("self")))
 _declare("tril", _triangle(np.tril))
@@ -250,7 +285,7 @@ _declare("gt", _binary(np.greater))
 _declare("ge", _binary(np.greater_equal))
 _declare("logical_and bitwise_and", _binary(np.logical_and))
 _declare("logical_or bitwise_or", _binary(np.logical_or))
-_declare("matmul mm bmm", lambda s: s.array("self") @ s.array("mat2" if s.has("mat2") else "other"))
+_declare("matmul mm bmm", _matmul)
 _declare("sum", _reduce(np.sum))
 _declare("mean", _reduce(np.mean))
 _declare("amax", _reduce(np.max))

@@ -9,7 +9,7 @@ import numpy as np
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends.lowering import Array, Lowering, Operand, to_integers
-from smidgen.frontends.torch_export.constants import evaluate
+from smidgen.frontends.torch_export.constants import MAX_ELEMENTS, evaluate
 from smidgen.frontends.torch_export.hints import hint_for
 from smidgen.frontends.torch_export.program import DAMAGED, Program, Ref, Symbol
 from smidgen.frontends.torch_export.rules import RULES
@@ -69,6 +69,7 @@ class _Conversion:
         self.roots: dict[str, str] = {}  # by tensor: the one whose memory it shares, in PyTorch
         self.stored: set[str] = set()
         self.inputs: set[str] = set()
+        self.known = 0  # elements of tensors that were worked out
 
     def declare(self, program: Program, arrays: Mapping[str, Array]) -> None:
         """The inputs, and the arrays that stand for the others."""
@@ -151,8 +152,9 @@ class _Conversion:
         if call.target.split(".")[0] not in ("aten", "prims", "quantized_decomposed"):
             raise site.refuse("it is a custom operator", hint="write it with PyTorch's own")
         if all(not isinstance(self._value(r), str) for r in _references(call.args)):
-            known = evaluate(site)
+            known = evaluate(site, MAX_ELEMENTS - self.known)
             if known is not None:
+                self.known += sum(array.size for array in known)
                 return [*known]
         packet = call.packet
         build = RULES.get(packet) or RULES.get(packet.removesuffix("_"))
@@ -209,12 +211,14 @@ class _Conversion:
             raise site.malformed("it does not wrap one part of the program")
         (part,) = parts
         inner = _Conversion.__new__(_Conversion)
-        inner.at, inner.sources, inner.roots, inner.stored = self.at, self.sources, {}, set()
+        inner.at, inner.sources, inner.known = self.at, self.sources, self.known
+        inner.roots, inner.stored, inner.inputs = {}, set(), set()
         inner.values = {
             into.name: site.resolve(Ref(name), name)
             for into, name in zip(part.inputs, given, strict=True)
         }
         inner.run(part)
+        self.known = inner.known
         outputs = [inner.values.get(o.name) if isinstance(o, Ref) else None for o in part.outputs]
         for name, value in zip(site.call.outputs, outputs, strict=False):
             if name is not None and value is not None:

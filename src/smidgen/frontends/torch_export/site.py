@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from smidgen.errors import ModelFileError, UnsupportedModelError
 from smidgen.frontends.lowering import Array, Lowering, Operand
 from smidgen.frontends.torch_export.program import DAMAGED, Call, Ref, Symbol, Tensor
 
+MAX_ELEMENTS = 1 << 28
 STATIC = "export it without dynamic_shapes, from an example of the very shape that the device takes"
 
 
@@ -169,7 +171,10 @@ class Site:
         shape = self.result(output).shape
         if any(d is None for d in shape):
             raise self.refuse(f"its result has the shape {shape}", hint=STATIC)
-        return tuple(d for d in shape if d is not None)
+        known = tuple(d for d in shape if d is not None)
+        if math.prod(known) > MAX_ELEMENTS:
+            raise self.refuse(f"its result has the shape {known}, too large for any device")
+        return known
 
     def used(self, output: int) -> bool:
         """Whether anything reads a result."""

@@ -125,11 +125,4 @@ def cumsum(site: Site) -> Result:
     """Sums of everything up to each position."""
     x = site.tensor("self")
     axis = site.at.axis(x, site.integer("dim"))
-    return site.at.add("CUMSUM", [x, np_axis(axis)], exclusive=False, reverse=False)
-
-
-def np_axis(axis: int) -> lowering.Array:
-    """An axis as the operand that CUMSUM takes."""
-    import numpy as np
-
-    return np.array(axis, np.int32)
+    return site.at.add("CUMSUM", [x], axis=axis)
