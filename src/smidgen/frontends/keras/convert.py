@@ -16,11 +16,14 @@ from smidgen.frontends.keras.site import (
 )
 from smidgen.frontends.keras.spec import Call, LayerSpec, ModelSpec, TensorRef
 from smidgen.ir import Graph, GraphBuilder, TensorType
+from smidgen.transforms.rewrites.channels_last import to_channels_last
 
 Values = dict[tuple[str, int], list[str]]
 
 # Inputs of these dtypes are images whose bytes Keras casts to float before the first layer.
 INPUT_DTYPES = ("float32", "float16", "bfloat16", "uint8")
+# These are numbers of rows: what Embedding reads, whatever dtype the input says it has.
+INDEX_DTYPES = ("int32", "int64")
 
 
 def rule_of(spec: LayerSpec) -> Rule | None:
@@ -90,12 +93,21 @@ def to_graph(model: ModelSpec, name: str, keras2: bool) -> Graph:
     """
     conversion = Conversion(GraphBuilder(name), keras2)
     by_name = {spec.name: spec for spec in model.layers}
-    inputs = [_declare(conversion, by_name, ref) for ref in model.inputs]
+    inputs = [_declare(conversion, by_name, ref, _is_index(model, ref)) for ref in model.inputs]
     outputs = _run(conversion, model, inputs, "", "")
-    return conversion.builder.build(outputs)
+    graph = conversion.builder.build(outputs)
+    return to_channels_last(graph) if conversion.channels_first else graph
 
 
-def _declare(conversion: Conversion, by_name: dict[str, LayerSpec], ref: TensorRef) -> str:
+def _is_index(model: ModelSpec, ref: TensorRef) -> bool:
+    """Whether an input is read by Embedding layers only."""
+    readers = [spec for spec in model.layers if any(ref in c.tensors for c in spec.calls)]
+    return bool(readers) and all(spec.class_name == "Embedding" for spec in readers)
+
+
+def _declare(
+    conversion: Conversion, by_name: dict[str, LayerSpec], ref: TensorRef, only_indices: bool
+) -> str:
     """Declare a graph input for an input layer."""
     spec = by_name.get(ref.layer)
     if spec is None or spec.class_name != "InputLayer":
@@ -117,11 +129,12 @@ def _declare(conversion: Conversion, by_name: dict[str, LayerSpec], ref: TensorR
             hint="build the model with keras.Input of a fixed shape and copy the weights over",
         )
     dtype = policy_name(spec.config.get("dtype")) or "float32"
-    if dtype not in INPUT_DTYPES:
+    if dtype not in (*INPUT_DTYPES, *INDEX_DTYPES):
         raise UnsupportedModelError(
-            f"its dtype is {dtype!r}", where=spec.label, hint="use a float32 input"
+            f"its dtype is {dtype!r}", where=spec.label, hint="use a float32 or int32 input"
         )
-    return conversion.builder.input(spec.name, TensorType((1, *sizes), "float32"))
+    taken = "int32" if dtype in INDEX_DTYPES or only_indices else "float32"
+    return conversion.builder.input(spec.name, TensorType((1, *sizes), taken))
 
 
 def _run(
@@ -176,14 +189,29 @@ def _convert(site: LayerSite, call: Call) -> str:
         raise site.refuse(
             "it is called with training=True", hint="build the inference model without it"
         )
+    for key, value in call.kwargs.items():
+        if value is not None and value is not False:
+            raise site.refuse(f"it is called with {key}={value!r:.60}", hint="leave it out")
     try:
-        return rule.build(site)
+        return _built(site, rule)
     except SmidgenError as error:
         if error.where is None:
             error.where = spec.label
         raise
     except ValueError as error:  # an operator refused its operands
         raise site.malformed(f"its configuration does not fit: {str(error)[:200]}") from error
+
+
+def _built(site: LayerSite, rule: Rule) -> str:
+    """The layer's result; one that is channels first is put between two transposes."""
+    if site.get("data_format") != "channels_first" or not site.inputs:
+        return rule.build(site)
+    site.conversion.channels_first = True
+    at = site.lowering
+    last = {value: at.channels_last(value) for value in dict.fromkeys(site.inputs)}
+    site.args = [last.get(a, a) if isinstance(a, str) else a for a in site.args]
+    site.inputs = [last[value] for value in site.inputs]
+    return at.channels_first(rule.build(site))
 
 
 def _in_order(model: ModelSpec) -> list[tuple[LayerSpec, int]]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
 from smidgen.frontends.keras.spec import LayerSpec
+from smidgen.frontends.lowering.site import Lowering
 from smidgen.ir import GraphBuilder, TensorType
 from smidgen.ops import get_op
 
@@ -29,9 +30,11 @@ class Conversion:
     builder: GraphBuilder
     keras2: bool
     nodes: int = 0
+    channels_first: bool = False  # whether some layer is
 
     def __post_init__(self) -> None:
         self.constants: dict[tuple[int, str], str] = {}
+        self.lowering = Lowering(self.builder)
 
 
 class LayerSite:
@@ -82,7 +85,6 @@ class LayerSite:
             raise self.malformed(
                 f"its input has shape {self.shape(value)}, of {dims + 2} dimensions"
             )
-        self.channels_last()
         return value
 
     def add(self, op: str, inputs: list[str | None], suffix: str = "", **attributes: Any) -> str:
@@ -96,6 +98,13 @@ class LayerSite:
         if math.prod(self.shape(out)) > MAX_ELEMENTS:
             raise self.malformed(f"its output has the shape {self.shape(out)}")
         return out
+
+    @property
+    def lowering(self) -> Lowering:
+        """For the functions of `frontends.lowering`: what they append belongs to this layer."""
+        at = self.conversion.lowering
+        at.layer = self.name
+        return at
 
     def reshape(self, value: str, shape: tuple[int, ...], suffix: str = "reshape") -> str:
         """The value under another shape, batch included; itself if it has that shape."""
@@ -192,14 +201,6 @@ class LayerSite:
         if isinstance(value, bool) or not isinstance(value, int) or not -rank <= value < rank:
             raise self.refuse(f"its axis is {value!r} for an input of {rank} dimensions")
         return int(value) % rank
-
-    def channels_last(self) -> None:
-        """Refuse a layer whose tensors are channels first."""
-        if self.get("data_format") == "channels_first":
-            raise self.refuse(
-                "it is channels first",
-                hint='build the model with data_format="channels_last" and copy the weights over',
-            )
 
     # -- refusals ---------------------------------------------------------------------------------
 

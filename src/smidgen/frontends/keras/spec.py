@@ -20,6 +20,9 @@ MAX_NESTING = 16
 SEQUENTIAL = ("Sequential",)
 FUNCTIONAL = ("Functional", "Model")
 
+# Tensors that layers may be given by name, in the order in which they follow the others.
+_OPERANDS = ("value", "key", "initial_state")
+
 # What malformed configurations raise when read as if they were well formed.
 MALFORMED = (KeyError, TypeError, ValueError, AttributeError, IndexError, OverflowError)
 
@@ -169,6 +172,14 @@ def _layer(data: Any, depth: int, trainable: bool) -> LayerSpec:
     return spec
 
 
+def inner_layer(spec: LayerSpec, key: str) -> LayerSpec | None:
+    """The layer that another one holds in its configuration, without weights; None if none."""
+    try:
+        return _layer(spec.config[key], MAX_NESTING, spec.trainable)
+    except MALFORMED:
+        return None
+
+
 def _unique(layers: list[LayerSpec]) -> dict[str, LayerSpec]:
     by_name = {layer.name: layer for layer in layers}
     if len(by_name) != len(layers):
@@ -294,7 +305,11 @@ def _call(node: Any) -> Call:
         for item in node:
             kwargs.update(item[3] if len(item) > 3 else {})
         return Call(tuple(_ref(item) for item in node), kwargs)
-    return Call(tuple(_arguments(node["args"])), dict(node["kwargs"]))
+    args, kwargs = list(_arguments(node["args"])), dict(node["kwargs"])
+    for key in _OPERANDS:
+        if kwargs.get(key) is not None:
+            args += _arguments(kwargs.pop(key))
+    return Call(tuple(args), kwargs)
 
 
 def _arguments(value: Any) -> Iterator[Any]:

@@ -60,7 +60,8 @@ def assign_keras(
     """Assign the weights of a `.keras` file, whose paths count layers by class.
 
     The third Conv2D of a model is `layers/conv2d_2`, whatever its name; its weights are `vars/0`,
-    `vars/1`, ... A nested model's layers follow under its own path.
+    `vars/1`, ... A nested model's layers follow under its own path, and so do the weights of a
+    layer within a layer, whose roles are paths: `cell/kernel`.
 
     Args:
         model: the model; its layers' `weights` are filled in.
@@ -81,8 +82,11 @@ def assign_keras(
         if layer.model is not None:
             assign_keras(layer.model, arrays, roles, f"{path}/layers")
             continue
-        for position, role in enumerate(roles(layer)):
-            _set(layer, role, arrays.get(f"{path}/vars/{position}"))
+        used_vars: dict[str, int] = {}
+        for role in roles(layer):
+            inner = f"{path}/{role}".rpartition("/")[0]  # of a layer within the layer, if any
+            position = used_vars[inner] = used_vars.get(inner, -1) + 1
+            _set(layer, role, arrays.get(f"{inner}/vars/{position}"))
 
 
 def assign_lists(

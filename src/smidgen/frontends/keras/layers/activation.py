@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from smidgen.frontends import lowering
 from smidgen.frontends.keras.site import LayerSite, layer, operation
 
 ACTIVATIONS: dict[str, Callable[[LayerSite, str], str]] = {}
@@ -15,7 +16,7 @@ ACTIVATIONS: dict[str, Callable[[LayerSite, str], str]] = {}
 def activate(site: LayerSite, value: str, key: str = "activation") -> str:
     """Apply the activation that the layer's configuration names under `key`."""
     configured = site.get(key)
-    name = _name(site, configured)
+    name = name_of(site, configured)
     if name not in ACTIVATIONS:
         raise site.refuse(
             f"its activation is {name!r}", hint=f"supported are {', '.join(sorted(ACTIVATIONS))}"
@@ -23,7 +24,8 @@ def activate(site: LayerSite, value: str, key: str = "activation") -> str:
     return ACTIVATIONS[name](site, value)
 
 
-def _name(site: LayerSite, configured: Any) -> str:
+def name_of(site: LayerSite, configured: Any) -> str:
+    """The name of a configured activation, however Keras spells it."""
     if configured is None:
         return "linear"
     if isinstance(configured, str):
@@ -95,6 +97,29 @@ def leaky_relu(site: LayerSite, value: str) -> str:
     return site.add("LEAKY_RELU", [value], "leaky_relu", alpha=0.2)
 
 
+def _lowered(*names: str, apply: Callable[..., str], **how: Any) -> None:
+    def activate_so(site: LayerSite, value: str) -> str:
+        return apply(site.lowering, value, **how)
+
+    ACTIVATIONS.update(dict.fromkeys(names, activate_so))
+
+
+_lowered("elu", apply=lowering.elu)
+_lowered("selu", apply=lowering.selu)
+_lowered("softplus", apply=lowering.softplus)
+_lowered("softsign", apply=lowering.softsign)
+_lowered("mish", apply=lowering.mish)
+_lowered("hard_tanh", apply=lowering.hard_tanh)
+_lowered("log_softmax", apply=lowering.log_softmax)
+_simple("exponential", op="EXP")
+
+
+@_activation("gelu")
+def gelu(site: LayerSite, value: str) -> str:
+    """Exact, as the function is by default."""
+    return lowering.gelu(site.lowering, value)
+
+
 @layer("Activation")
 def activation_layer(site: LayerSite) -> str:
     """Any activation by name."""
@@ -127,6 +152,22 @@ def leaky_relu_layer(site: LayerSite) -> str:
     return site.add("LEAKY_RELU", [site.input], alpha=site.number(key, 0.3))
 
 
+@layer("ELU")
+def elu_layer(site: LayerSite) -> str:
+    """The input where it is positive, alpha * (e^x - 1) elsewhere."""
+    return lowering.elu(site.lowering, site.input, site.number("alpha", 1.0))
+
+
+@layer("PReLU", roles=lambda spec: ("alpha",))
+def prelu_layer(site: LayerSite) -> str:
+    """A slope of its own for each element, or one for all positions of the shared axes."""
+    shape = site.shape(site.input)[1:]
+    shared = site.get("shared_axes") or ()
+    slopes = tuple(1 if axis + 1 in shared else size for axis, size in enumerate(shape))
+    alpha = site.constant("alpha", lambda: site.weight("alpha", slopes))
+    return site.add("PRELU", [site.input, alpha])
+
+
 @layer("Softmax")
 def softmax_layer(site: LayerSite) -> str:
     """Over the last axis only."""
@@ -144,6 +185,11 @@ _FUNCTIONS = {
     "Silu": "silu",
     "HardSilu": "hard_silu",
     "HardSigmoid": "hard_sigmoid",
+    "Elu": "elu",
+    "Selu": "selu",
+    "Softplus": "softplus",
+    "Softsign": "softsign",
+    "Exp": "exponential",
 }
 
 

@@ -115,6 +115,48 @@ def _depthwise(
     )
 
 
+def _convolve_transposed(site: LayerSite, dims: int) -> str:
+    value, window = _start(site, dims)
+    if site.get("output_padding") is not None:
+        raise site.refuse("it has an output_padding", hint="leave it out")
+    if window.dilation != (1, 1):
+        raise site.refuse("it is dilated", hint="use dilation_rate=1")
+    filters, channels = site.integer("filters"), site.shape(value)[3]
+    stored = (*window.kernel[2 - dims :], filters, channels)
+    ohwi = (filters, *window.kernel, channels)
+    kernel = site.constant(
+        "kernel", lambda: np.moveaxis(site.weight("kernel", stored), -2, 0).reshape(ohwi)
+    )
+    height, width = (
+        size * stride + (max(kernel - stride, 0) if window.padding == "VALID" else 0)
+        for size, stride, kernel in zip(
+            site.shape(value)[1:3], window.stride, window.kernel, strict=True
+        )
+    )
+    value = site.add(
+        "TRANSPOSE_CONV",
+        [value, kernel, _bias(site, filters)],
+        output_height=height,
+        output_width=width,
+        stride_h=window.stride[0],
+        stride_w=window.stride[1],
+        padding=window.padding,
+    )
+    return _finish(site, value, dims)
+
+
+@layer("Conv2DTranspose", roles=with_bias("kernel"))
+def conv_2d_transpose(site: LayerSite) -> str:
+    """A transposed convolution."""
+    return _convolve_transposed(site, 2)
+
+
+@layer("Conv1DTranspose", roles=with_bias("kernel"))
+def conv_1d_transpose(site: LayerSite) -> str:
+    """A transposed convolution over a sequence, as an image of height 1."""
+    return _convolve_transposed(site, 1)
+
+
 def _convolve_depthwise(site: LayerSite, dims: int) -> str:
     # Keras 2 subclassed Conv2D and wrote its `groups`, which never meant anything here.
     value, window = _start(site, dims)

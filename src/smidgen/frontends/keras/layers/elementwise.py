@@ -40,6 +40,18 @@ def multiply(site: LayerSite) -> str:
     return _chain(site, "MUL")
 
 
+@layer("Maximum")
+def maximum(site: LayerSite) -> str:
+    """The largest of each element."""
+    return _chain(site, "MAXIMUM")
+
+
+@layer("Minimum")
+def minimum(site: LayerSite) -> str:
+    """The smallest of each element."""
+    return _chain(site, "MINIMUM")
+
+
 @layer("Subtract")
 def subtract(site: LayerSite) -> str:
     """The difference of two."""
@@ -81,6 +93,24 @@ def add_operation(site: LayerSite) -> str:
 def subtract_operation(site: LayerSite) -> str:
     """The difference x - y."""
     return _binary(site, "SUB")
+
+
+@operation("Divide", "TrueDivide")
+def divide_operation(site: LayerSite) -> str:
+    """The quotient x / y."""
+    return _binary(site, "DIV")
+
+
+@operation("Maximum")
+def maximum_operation(site: LayerSite) -> str:
+    """The larger of x and y."""
+    return _binary(site, "MAXIMUM")
+
+
+@operation("Minimum")
+def minimum_operation(site: LayerSite) -> str:
+    """The smaller of x and y."""
+    return _binary(site, "MINIMUM")
 
 
 @operation("Multiply")

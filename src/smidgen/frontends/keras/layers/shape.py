@@ -11,7 +11,6 @@ from smidgen.frontends.keras.site import LayerSite, layer
 @layer("Flatten")
 def flatten(site: LayerSite) -> str:
     """(batch, ...) to (batch, elements), channels last."""
-    site.channels_last()
     shape = site.shape(site.input)
     return site.reshape(site.input, (shape[0], math.prod(shape[1:])), "")
 
@@ -105,15 +104,36 @@ def cropping_1d(site: LayerSite) -> str:
 def up_sampling_2d(site: LayerSite) -> str:
     """Each pixel repeated."""
     interpolation = site.get("interpolation", "nearest")
-    if interpolation != "nearest":
+    if interpolation not in ("nearest", "bilinear"):
         raise site.refuse(
-            f"its interpolation is {interpolation!r}", hint='use interpolation="nearest"'
+            f"its interpolation is {interpolation!r}", hint='use "nearest" or "bilinear"'
         )
     value = site.image()
     _, height, width, _ = site.shape(value)
     rows, columns = site.integers("size", 2, 2)
     size = (height * rows, width * columns)
+    if interpolation == "bilinear":
+        return site.add("RESIZE_BILINEAR", [value], size=size, half_pixel_centers=True)
     return site.add("RESIZE_NEAREST_NEIGHBOR", [value], size=size)
+
+
+@layer("UpSampling1D")
+def up_sampling_1d(site: LayerSite) -> str:
+    """Each step repeated."""
+    value = site.image(1)
+    batch, length, channels = site.shape(value)
+    times = site.integer("size", 2)
+    image = site.reshape(value, (batch, length, 1, channels), "image")
+    image = site.add("RESIZE_NEAREST_NEIGHBOR", [image], "rows", size=(length * times, 1))
+    return site.reshape(image, (batch, length * times, channels), "sequence")
+
+
+@layer("RepeatVector")
+def repeat_vector(site: LayerSite) -> str:
+    """A vector `n` times, as a sequence."""
+    batch, size = site.shape(site.input)
+    value = site.reshape(site.input, (batch, 1, size))
+    return site.add("TILE", [value], multiples=(1, site.integer("n"), 1))
 
 
 @layer("Concatenate")
