@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 
 def _sequence(*build: Callable[[Any], Any], shape: tuple[int, ...] = (7, 5)) -> Callable[[], Any]:
     def make() -> Any:
@@ -165,3 +167,28 @@ CHANNELS_FIRST: dict[str, Callable[[], Any]] = {
         shape=(4, 12),
     ),
 }
+
+
+@model
+def functions() -> Any:
+    """Functions of `keras.ops`, all of whose results are outputs."""
+    import keras
+    from keras import ops
+
+    x = keras.Input((4, 6, 3))
+    positive = ops.exp(0.3 * x) + 1.0
+    units = ("absolute", "negative", "square", "sign", "sin", "cos", "floor", "ceil", "round")
+    functions = [getattr(ops, name)(1.3 * x) for name in units]
+    functions += [f(positive) for f in (ops.sqrt, ops.rsqrt, ops.log)]
+    functions += [f(x) for f in (ops.elu, ops.selu, ops.softplus, ops.softsign, ops.gelu)]
+    functions += [ops.gelu(x, approximate=False), ops.leaky_relu(x, negative_slope=0.3)]
+    functions += [ops.clip(x, -0.5, 0.7), ops.softmax(x, axis=-1), ops.softmax(x, axis=1)]
+    reduced = [ops.mean(x, axis=-1, keepdims=True), ops.sum(x, axis=(1, 2)), ops.max(x, axis=1)]
+    reduced += [ops.min(x, axis=[2]), ops.squeeze(ops.mean(x, axis=2, keepdims=True), 2)]
+    moved = [ops.reshape(x, (-1, 24, 3)), ops.transpose(x, (0, 2, 1, 3)), ops.expand_dims(x, 1)]
+    moved += [ops.concatenate([x, x], axis=-1), ops.stack([x, positive], axis=1), ops.flip(x, 2)]
+    moved += [ops.pad(x, ((0, 0), (1, 2), (0, 0), (0, 1)))]
+    moved += [ops.matmul(x, ops.transpose(x, (0, 1, 3, 2))), ops.matmul(x, np.eye(3) + 1)]
+    taken = [x[:, 1:3], x[:, 0], x[:, :, ::2, 1], x[..., -1], x[:, 1:, -4:-1]]
+    powers = [positive**2, positive**0.5, 1.0 / positive, ops.divide(x, positive)]
+    return keras.Model(x, [*functions, *reduced, *moved, *taken, *powers])

@@ -18,6 +18,7 @@ from smidgen.frontends.keras.spec import parse_config
 from smidgen.interpreter import interpret
 from tests.conftest import REPO
 from tests.frontends.keras.models import MODELS
+from tests.frontends.keras.more_models import MODELS as MORE_MODELS
 from tests.frontends.keras.oracle import assert_agree, assert_file_agrees, randomize
 
 pytestmark = [
@@ -53,16 +54,17 @@ def test_every_rule_is_exercised() -> None:
             if hasattr(layer, "layers"):
                 walk(layer)
 
-    for build in MODELS.values():
+    for build in (*MODELS.values(), *MORE_MODELS.values()):
         walk(build())
+    seen.add("Embedding")  # tests of its own: its input is of integers
     assert set(rules()[0]) - seen == set()
 
 
 def test_every_operation_is_exercised() -> None:
     seen = {
         layer["class_name"]
-        for name in ("operators", "operator_activations")
-        for layer in MODELS[name]().get_config()["layers"]
+        for name in ("operators", "operator_activations", "functions", "extremes")
+        for layer in {**MODELS, **MORE_MODELS}[name]().get_config()["layers"]
     }
     assert set(rules()[1]) - seen == set()
 

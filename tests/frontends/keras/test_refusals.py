@@ -32,34 +32,48 @@ REFUSED: dict[str, tuple[Callable[[], Any], str, str]] = {
         r"Lambda \('twice'\)",
         "never run",
     ),
-    "lstm": (lambda: one(lambda L: L.LSTM(4, name="memory"), (5, 3)), r"LSTM \('memory'\)", "Conv"),
-    "transposed": (
-        lambda: one(lambda L: L.Conv2DTranspose(4, 3, name="up")),
-        r"Conv2DTranspose \('up'\)",
+    "no_rule": (
+        lambda: one(lambda L: L.ConvLSTM2D(4, 3, name="memory"), (5, 8, 8, 3)),
+        r"ConvLSTM2D \('memory'\)",
         "supported are",
     ),
-    "channels_first": (
-        lambda: one(lambda L: L.MaxPooling2D(2, data_format="channels_first", name="pool")),
-        "layer 'pool' .*channels first",
-        "channels_last",
+    "transposed": (
+        lambda: one(lambda L: L.Conv2DTranspose(4, 3, dilation_rate=2, name="up")),
+        "layer 'up' .*dilated",
+        "dilation_rate=1",
+    ),
+    "states": (
+        lambda: one(lambda L: L.GRU(4, recurrent_activation="celu", name="memory"), (5, 3)),
+        "layer 'memory' .*recurrent_activation is 'celu'",
+        "sigmoid",
+    ),
+    "masks": (
+        lambda: one(lambda L: L.Embedding(9, 4, mask_zero=True), (5,)),
+        "masks zeros",
+        "mask_zero=False",
+    ),
+    "group_norm_axis": (
+        lambda: one(lambda L: L.GroupNormalization(4, axis=1)),
+        "normalizes axis 1",
+        "last axis",
     ),
     "activation": (
-        lambda: one(lambda L: L.Conv2D(4, 3, activation="gelu", name="c")),
-        "layer 'c' .*gelu",
+        lambda: one(lambda L: L.Conv2D(4, 3, activation="celu", name="c")),
+        "layer 'c' .*celu",
         "supported are",
     ),
     "relu_cap": (lambda: one(lambda L: L.ReLU(max_value=1)), "max_value is 1", "max_value=6"),
     "relu_threshold": (lambda: one(lambda L: L.ReLU(threshold=1)), "threshold", "threshold=0"),
     "softmax_axis": (lambda: one(lambda L: L.Softmax(axis=1)), "axis is 1", "last axis"),
     "batch_norm_axis": (
-        lambda: one(lambda L: L.BatchNormalization(axis=1)),
-        "normalizes axis 1",
+        lambda: one(lambda L: L.BatchNormalization(axis=2)),
+        "normalizes axis 2",
         "axis=-1",
     ),
-    "bilinear": (
-        lambda: one(lambda L: L.UpSampling2D(interpolation="bilinear")),
-        "interpolation is 'bilinear'",
-        "nearest",
+    "bicubic": (
+        lambda: one(lambda L: L.UpSampling2D(interpolation="bicubic")),
+        "interpolation is 'bicubic'",
+        "bilinear",
     ),
     "inverse_normalization": (
         lambda: one(lambda L: L.Normalization(mean=0.0, variance=1.0, invert=True)),
@@ -91,7 +105,10 @@ def test_refusals_say_which_and_what_would_work(name: str, suffix: str, tmp_path
 def test_qkeras_is_refused_by_class(shared: Path) -> None:
     with pytest.raises(UnsupportedModelError, match=r"QActivation .* and 4 more") as caught:
         load_keras(shared / "zoo/hls4ml_RN08.h5")
-    assert "QConv2DBatchnorm" in str(caught.value)
+    text = str(caught.value)
+    assert "QConv2DBatchnorm ('q_conv2d_batchnorm' and 4 more)" in text
+    assert "QKeras" in text
+    assert "set_weights" in text
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5", "live"])

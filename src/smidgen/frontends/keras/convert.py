@@ -70,11 +70,21 @@ def _refuse_unknown(unknown: list[LayerSpec]) -> None:
         f"{kind} ({first[kind]!r}{f' and {n - 1} more' if n > 1 else ''})"
         for kind, n in sorted(counts.items())
     )
-    if any(spec.is_custom for spec in unknown) or "Lambda" in counts:
+    if any(spec.is_custom or _is_qkeras(spec) for spec in unknown) or "Lambda" in counts:
         hint = "code of a file is never run: rebuild these with built-in layers"
+        if all(_is_qkeras(spec) for spec in unknown):
+            hint = (
+                "these are QKeras layers: build the same model of Keras layers, give it the "
+                "weights with set_weights, and let Smidgen quantize it"
+            )
     else:
         hint = f"supported are {', '.join(sorted(rules()[0]))}"
     raise UnsupportedModelError(f"layers that Smidgen does not have: {listed}", hint=hint)
+
+
+def _is_qkeras(spec: LayerSpec) -> bool:
+    """Whether this is one of QKeras's quantized layers, whose files do not say the package."""
+    return spec.class_name[:1] == "Q" and spec.class_name[1:2].isupper()
 
 
 def to_graph(model: ModelSpec, name: str, keras2: bool) -> Graph:
@@ -129,11 +139,13 @@ def _declare(
             hint="build the model with keras.Input of a fixed shape and copy the weights over",
         )
     dtype = policy_name(spec.config.get("dtype")) or "float32"
-    if dtype not in (*INPUT_DTYPES, *INDEX_DTYPES):
+    if dtype not in INPUT_DTYPES and not (dtype in INDEX_DTYPES and only_indices):
         raise UnsupportedModelError(
-            f"its dtype is {dtype!r}", where=spec.label, hint="use a float32 or int32 input"
+            f"its dtype is {dtype!r}",
+            where=spec.label,
+            hint="use a float32 input; integers are for Embedding layers alone",
         )
-    taken = "int32" if dtype in INDEX_DTYPES or only_indices else "float32"
+    taken = "int32" if only_indices else "float32"
     return conversion.builder.input(spec.name, TensorType((1, *sizes), taken))
 
 

@@ -323,6 +323,11 @@ def _arguments(value: Any) -> Iterator[Any]:
         yield from _arguments(value["items"] if "items" in value else value["config"])
     elif isinstance(value, dict) and value.get("class_name") in ("__numpy__", "__tensor__"):
         yield np.asarray(value["config"]["value"], dtype=np.float64)
+    elif isinstance(value, dict) and value.get("class_name") == "__slice__":
+        ends = value["config"]
+        yield slice(ends["start"], ends["stop"], ends["step"])
+    elif isinstance(value, dict) and value.get("class_name") == "__ellipsis__":
+        yield Ellipsis
     elif isinstance(value, (int, float)) or value is None:
         yield value
     else:

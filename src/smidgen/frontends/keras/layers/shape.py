@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from smidgen.frontends.keras.site import LayerSite, layer
+from smidgen.frontends.keras.site import LayerSite, layer, operation
 
 
 @layer("Flatten")
@@ -136,6 +136,7 @@ def repeat_vector(site: LayerSite) -> str:
     return site.add("TILE", [value], multiples=(1, site.integer("n"), 1))
 
 
+@operation("Concatenate")
 @layer("Concatenate")
 def concatenate(site: LayerSite) -> str:
     """Along any axis but the batch."""
