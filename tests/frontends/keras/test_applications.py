@@ -1,4 +1,4 @@
-"""Architectures of Keras Applications; `python -m benchmarks keras_applications` does all of them."""
+"""Architectures of Keras Applications; `python -m benchmarks keras_applications` does them all."""
 
 from __future__ import annotations
 
