@@ -192,3 +192,16 @@ def test_what_contradicts_itself_is_refused(case: str) -> None:
     file = File()
     with pytest.raises(error, match=says):
         read(file.bytes([make(file)]))
+
+
+def test_constant_indices_of_64_bits_become_int32() -> None:
+    file = File()
+    at = np.array([5, 0, 2], np.int64)
+    index = file.constant(at.view(np.int32), shape=(3,))
+    file.tensors[index]["type"] = FileType.INT64
+    options = ("GatherOptions", {"axis": 2, "batch_dims": 0})
+    graph = read(file.bytes([file.add("GATHER", [file.x, index], (1, 4, 3), options=options)]))
+    (node,) = graph.nodes
+    assert graph.type(node.inputs[1] or "").dtype == "int32"
+    x = np.arange(24, dtype=np.float32).reshape(1, 4, 6)
+    np.testing.assert_array_equal(interpret(graph, [x])[0], x[:, :, at])

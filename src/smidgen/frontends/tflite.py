@@ -292,8 +292,11 @@ class _Reader:
             op, chosen = kind.tflite_read(node)
             operands = tuple(None if i is None else inputs[i] for i in chosen)
             operand_types = tuple(None if n is None else self.values[n].type for n in operands)
-            inferred = op.infer(*operand_types)
             rule = op.quant_rule(*operand_types)
+            rest = operands[len(rule.roles) :]
+            operands = (*map(self._index, operands, rule.roles), *rest)
+            operand_types = tuple(None if n is None else self.values[n].type for n in operands)
+            inferred = op.infer(*operand_types)
         except (ValueError, ArithmeticError, LookupError, TypeError, AssertionError) as error:
             # Whatever an operator stumbles over here, it is the file that brought it.
             counts = f"{len(inputs)} operands and {len(results)} results do not make one"
@@ -317,6 +320,18 @@ class _Reader:
             made[output] = self._new_state(tensors[chosen[operand] or 0])
         node_outputs = tuple(made[i] for i in range(len(inferred)))
         return [*before, Node(op, operands, node_outputs), *after]
+
+    def _index(self, name: str | None, role: Role) -> str | None:
+        """Return a constant index as int32, which is what operators take, if it is int64."""
+        value = None if name is None or role is not Role.INDEX else self.values[name]
+        if value is None or value.data is None or value.type.dtype != "int64":
+            return name
+        narrow = value.data.astype(np.int32)
+        if not np.array_equal(narrow, value.data):
+            return name
+        short = self._fresh(f"{name}_int32")
+        self.values[short] = Value(short, TensorType(narrow.shape, "int32"), narrow)
+        return short
 
     def _new_state(self, tensor: int) -> str:
         """Return the value that an operator leaves in a variable tensor."""
