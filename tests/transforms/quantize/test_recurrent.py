@@ -111,6 +111,23 @@ def test_the_cell_states_scale_holds_every_step() -> None:
     assert quant is not None and quant.scale * 32768 >= TIME - 1
 
 
+@pytest.mark.oracle
+@pytest.mark.parametrize("gain", [0.02, 0.3, 3.0])
+def test_litert_is_close_whatever_the_range_of_the_cell_state(
+    pool: RuntimePool, gain: float
+) -> None:
+    """Its gates differ by a unit or two; its tanh takes few scales only."""
+    layer = cell(LstmCell, 4)
+    builder = GraphBuilder()
+    x = builder.input("x", TensorType((1, TIME, INPUTS), "float32"))
+    scaled = LstmCell(layer.x * gain, layer.h, layer.x_bias * gain, layer.h_bias * gain)
+    integer = quantize(builder.build([run(Lowering(builder), scaled, x).sequence]), X)
+    given = encode(integer.input_types[0], X[:20])
+    theirs = pool.run("litert_ref", write(integer), [given]).outputs[0]
+    off = np.abs(theirs.astype(int) - interpret(integer, given)[0])
+    assert off.mean() < 0.5 and off.max() < 20
+
+
 def test_zeros_that_two_layers_begin_with_do_not_tie_them() -> None:
     builder = GraphBuilder()
     x = builder.input("x", TensorType((1, TIME, INPUTS), "float32"))

@@ -79,12 +79,14 @@ def activation_params(low: float, high: float, dtype: str = "int8") -> QuantPara
 def power_params(low: float, high: float) -> QuantParams:
     """int16 parameters for a range: a power of two and no zero point.
 
+    From 2^-15 to 2^-9, where every runtime has a hyperbolic tangent; from 64 up values saturate.
+
     Example:
         >>> power_params(-1.0, 3.0).scale == 2.0**-13
         True
     """
-    magnitude = max(-low, high, 2.0**-12)
-    return QuantParams.per_tensor(2.0 ** (math.ceil(math.log2(magnitude)) - 15))
+    bits = math.ceil(math.log2(min(max(-low, high, 1.0), 64.0)))  # before the point
+    return QuantParams.per_tensor(2.0 ** (bits - 15))
 
 
 def _values(graph: Graph, node: Node, tie: tuple[int, ...]) -> list[str]:
