@@ -10,6 +10,7 @@ from smidgen.ir import Graph, Node
 
 if TYPE_CHECKING:
     from smidgen.ops import Op
+    from smidgen.targets.board import Board
 
 
 @dataclass(frozen=True)
@@ -93,6 +94,74 @@ def describe(graph: Graph) -> ModelFacts:
         sum(t.bytes for t in constants),
         _peak(graph),
         graph.state_bytes,
+    )
+
+
+@dataclass(frozen=True)
+class BoardFacts:
+    """What a model needs of a board, before anything is compiled.
+
+    Args:
+        board: its name.
+        flash_bytes: the constants alone; code comes on top.
+        ram_bytes: the planned arena and the states; the stack comes on top. None if some layer has
+            no kernel.
+        flash_limit, ram_limit: what the board has.
+        advice: what to do about what does not fit, or keeps the model off any board.
+    """
+
+    board: str
+    flash_bytes: int
+    ram_bytes: int | None
+    flash_limit: int
+    ram_limit: int
+    advice: tuple[str, ...]
+
+    @property
+    def fits(self) -> bool:
+        """Whether nothing is known to stand in the way."""
+        return not self.advice
+
+
+def describe_on(graph: Graph, board: Board) -> BoardFacts:
+    """Whether a graph can fit a board: constants against flash, planned arena against RAM.
+
+    Example:
+        >>> from smidgen.targets.board import load_board
+        >>> describe_on(int8, load_board("nucleo-l4r5zi")).fits
+        True
+    """
+    from smidgen.backends.c.arena import plan_arena
+    from smidgen.backends.c.firmware import features
+    from smidgen.backends.c.order_steps import order_steps
+    from smidgen.backends.c.select_kernels import select_kernels
+
+    facts = describe(graph)
+    ram = None
+    if not facts.obstacles:
+        steps = order_steps(graph, select_kernels(graph, features=features(board), core=board.core))
+        ram = plan_arena(graph, steps).bytes + graph.state_bytes
+    advice = [f"{layer.label}: {layer.obstacle}" for layer in facts.obstacles]
+    floats = [t for v in graph.values.values() if v.data is not None for t in [v.type]]
+    is_float = any(t.dtype == "float32" and t.size > 1 for t in floats)
+    if facts.constant_bytes > board.flash_bytes:
+        way = (
+            "`smidgen quantize` makes them a quarter"
+            if is_float
+            else "int4 weights or fewer channels"
+        )
+        advice.append(
+            f"its constants are {facts.constant_bytes - board.flash_bytes:,} bytes more than the "
+            f"flash: {way}"
+        )
+    if ram is not None and ram > board.ram_bytes:
+        way = "`smidgen quantize` makes them a quarter; " if is_float else ""
+        advice.append(
+            f"its tensors are {ram - board.ram_bytes:,} bytes more than the RAM: {way}"
+            f"`smidgen compile` may run layers by rows, which takes less"
+        )
+    return BoardFacts(
+        board.name, facts.constant_bytes, ram, board.flash_bytes, board.ram_bytes, tuple(advice)
     )
 
 

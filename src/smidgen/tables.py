@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from rich.markup import escape
 from rich.table import Table
 
 from smidgen.errors import DataError
@@ -15,7 +16,8 @@ from smidgen.ir import Graph
 from smidgen.targets.board import parse_bytes as parse_bytes
 
 if TYPE_CHECKING:
-    from smidgen.facts import ModelFacts
+    from smidgen.facts import BoardFacts, ModelFacts
+    from smidgen.frontends import Surveyed
     from smidgen.report.result import Squeezed
     from smidgen.targets.board import Board
     from smidgen.transforms.quantize import LayerError
@@ -108,7 +110,34 @@ def _cell(item: Any) -> str:
     return f"{item:,}" if isinstance(item, int) else str(item)
 
 
-def inspect(facts: ModelFacts) -> list[Any]:
+def survey(model: str, found: Sequence[Surveyed]) -> list[Any]:
+    """The operators of a file that cannot be read whole, and what to do about each that is why."""
+    rows = [(x.index, x.operator, x.layer, x.output, x.problem or "") for x in found]
+    bad = [x for x in found if x.problem]
+    ways = dict.fromkeys(f"{x.operator}: {x.hint}" for x in bad if x.hint)
+    columns = ("#", "operator ", "layer ", "output ", "problem ")
+    return [
+        table(model, columns, rows),
+        f"{len(bad)} of {len(found)} operators cannot be read. What would work:",
+        *(f"  {way}" for way in ways),
+    ]
+
+
+def inspect_board(facts: BoardFacts) -> list[Any]:
+    """What a model needs of a board, and what to do about what it lacks."""
+    rows = [
+        ("flash, constants alone", facts.flash_bytes, facts.flash_limit),
+        ("RAM, arena and states", facts.ram_bytes, facts.ram_limit),
+    ]
+    verdict = "nothing stands in the way; `smidgen compile` measures code and stack as well"
+    return [
+        table(facts.board, ("memory ", "needs at least", "has"), rows),
+        *(f"[red]{line}[/]" for line in map(escape, facts.advice)),
+        *([] if facts.advice else [verdict]),
+    ]
+
+
+def inspect(facts: ModelFacts, signatures: Sequence[str] = ()) -> list[Any]:
     """The layers and sums of a model."""
     rows = [
         (i, x.label, f"{x.dtype}{list(x.shape)}", x.macs, x.constant_bytes, x.obstacle or "")
@@ -119,6 +148,7 @@ def inspect(facts: ModelFacts) -> list[Any]:
         f"inputs   {', '.join(facts.inputs)}",
         f"outputs  {', '.join(facts.outputs)}",
         *([f"states   {', '.join(facts.states)}"] if facts.states else []),
+        *([f"functions  {', '.join(signatures)}"] if len(signatures) > 1 else []),
         f"{facts.parameters:,} parameters in {facts.constant_bytes:,} bytes, {facts.macs:,} MACs, "
         f"{facts.activation_bytes:,} bytes of activations at the peak"
         + (f", {facts.state_bytes:,} of states" if facts.states else ""),

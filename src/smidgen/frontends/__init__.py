@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
+from smidgen.frontends._tflite_survey import Surveyed as Surveyed
 from smidgen.frontends.saved_model import is_saved_model, load_saved_model
 from smidgen.frontends.torch_export import (
     from_torch_module,
@@ -126,6 +127,21 @@ def signatures(source: str | os.PathLike[str]) -> tuple[str, ...]:
     from smidgen.frontends._tflite_functions import signatures as keys
 
     return keys(source) if _is_tflite(source) else ()
+
+
+def survey(source: str | os.PathLike[str], signature: str | None = None) -> list[Surveyed]:
+    """Every operator of a model file, those that `load` refuses with the reason and a way out.
+
+    Args:
+        source: path of a model.
+        signature: as in `load`.
+
+    Returns:
+        One entry for each operator of a `.tflite` file; [] for any other file.
+    """
+    from smidgen.frontends._tflite_survey import survey as look
+
+    return look(source, signature) if _is_tflite(source) else []
 
 
 def _is_tflite(source: Any) -> bool:

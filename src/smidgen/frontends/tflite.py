@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,6 +15,7 @@ import numpy as np
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends._tflite_functions import callable_subgraphs, choose_function, file_bytes
 from smidgen.frontends._tflite_known import KNOWN, folded, known
+from smidgen.frontends._tflite_survey import Surveyed, advice
 from smidgen.frontends._tflite_tensors import FileTensors, clean, real
 from smidgen.frontends._tflite_uint8 import ShiftedTensors, centred, computes_uint8
 from smidgen.frontends._tflite_variables import (
@@ -135,6 +137,46 @@ class _Reader:
         )
         verify(graph)
         return graph
+
+    def survey(self) -> list[Surveyed]:
+        """Return every operator, those that cannot be read with the reason (see `survey`)."""
+        found: list[Surveyed] = []
+        nodes: list[Node] = []
+        for index in _vector(self.subgraph["inputs"]):
+            with contextlib.suppress(SmidgenError):
+                self._input(int(index), nodes)
+        for index, record in enumerate(self.subgraph["operators"] or []):
+            name, problem, hint = operator_name(self.codes, index, record), None, None
+            try:
+                self._survey_one(index, name, record)
+            except SmidgenError as error:
+                problem, hint = error.message, error.hint
+            outputs = [i for i in _vector(record["outputs"]) if i >= 0]
+            layer = type = ""
+            for i in outputs[:1]:
+                with contextlib.suppress(SmidgenError):
+                    type = str(self.tensors.type(i).with_quant(None))
+                    layer = self.tensors.name(i) or f"tensor {i}"
+            for i in outputs if problem else []:
+                with contextlib.suppress(SmidgenError):
+                    self._output(i)
+            found.append(Surveyed(index, name, layer, type, problem, hint))
+        return found
+
+    def _survey_one(self, index: int, name: str, record: Record) -> None:
+        """Read one operator.
+
+        Raises:
+            SmidgenError: It cannot be read; says what would work.
+        """
+        if name in RESOURCE_OPERATORS:
+            self._resource(name, record)
+        elif name in KNOWN:
+            self._known(name, record)
+        elif name not in all_ops() or isinstance(get_op(name).tflite_read, Unsupported):
+            raise UnsupportedModelError(f"{name} is not supported", hint=advice(name))
+        else:
+            self._node(index, name, record)
 
     def _input(self, index: int, nodes: list[Node]) -> str:
         type = self.tensors.original(index)
@@ -511,11 +553,12 @@ def _refuse_unsupported(names: list[str], made_of_others: tuple[str, ...]) -> No
     missing = {name: names.index(name) for name in dict.fromkeys(names) if name not in read}
     if missing:
         first = list(missing)[:8]
+        ways = [f"{name}: {advice(name)}" for name in first]
         more = f" and {len(missing) - 8} more" if len(missing) > 8 else ""
         raise UnsupportedModelError(
             f"the model uses operators that are not supported: {', '.join(first)}{more}",
             where=f"operator {missing[first[0]]}",
-            hint=f"supported are {', '.join(supported)}",
+            hint=f"{'; '.join(ways)}; `smidgen inspect` lists every operator",
         )
 
 
