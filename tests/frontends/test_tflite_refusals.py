@@ -63,7 +63,7 @@ TO_REFUSE: dict[str, tuple[Callable[[Record], None], type[SmidgenError], str]] =
     "a builtin we lack": (
         opcode(builtin_code=BuiltinOperator.LSTM),
         UnsupportedModelError,
-        r"operator 0: .*not supported: LSTM; supported are .*ADD, .*CONV_2D",
+        r"operator 0: .*not supported: LSTM; LSTM: use the LSTM layer of Keras",
     ),
     "a builtin nobody knows": (
         opcode(builtin_code=999),

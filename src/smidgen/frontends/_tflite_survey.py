@@ -18,7 +18,7 @@ _LOOP = "export the model with the loop unrolled, or let your program call the s
 _TABLE = "look the words up in your program, and give the model their numbers"
 _AFTER = "end the model before it, and do it in your program: it is no arithmetic for a model"
 _SPARSE = "convert the model without sparse encoding; zeros stay zeros"
-_RNN = "train an LSTM with tanh instead, or convert with the layer unrolled"
+_RNN = "use the LSTM layer of Keras, which converts to UNIDIRECTIONAL_SEQUENCE_LSTM"
 _MATH = "express it with ADD, MUL, EXP, LOG, SQRT and the like"
 _SPECTRUM = (
     "compute the spectrum in your program, as keyword spotters do, and feed the model with it"
