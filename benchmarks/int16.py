@@ -79,11 +79,11 @@ def main() -> None:
     parts = [
         "Float models quantized without training. Signal to noise of the output in dB against the "
         "float model, and top-1 accuracy (AD: mean squared reconstruction error, lower is better) "
-        f"on samples that nothing was chosen on ({'; '.join(judged)}), all of them: in float, and "
-        f"as compiled C on this machine. Firmware for {BOARD}: bytes that are linked, estimated "
-        "cycles. Last, the output elements that differ from those of TensorFlow Lite Micro and of "
-        f"LiteRT's reference kernels, on up to {CHECKED:,} test samples and {RANDOM} random and "
-        "extreme inputs; LiteRT rounds FULLY_CONNECTED otherwise.\n",
+        f"on all test samples ({'; '.join(judged)}, the first half of which calibrates): in float, "
+        f"and as compiled C on this machine. Firmware for {BOARD}: bytes that are linked, "
+        "estimated cycles. Last, the output elements that differ from those of TensorFlow Lite "
+        f"Micro and of LiteRT's reference kernels, on up to {CHECKED:,} test samples and {RANDOM} "
+        "random and extreme inputs; LiteRT rounds FULLY_CONNECTED otherwise.\n",
         table(
             (
                 *("model", "recipe", "SNR dB", "float", "integer", "flash", "RAM"),
