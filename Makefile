@@ -7,7 +7,7 @@ BAKENN := build/bakenn
 
 C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-.PHONY: help test quick lint format demo onnx-suite bench bench-engine docs clean
+.PHONY: help test quick lint format demo onnx-suite zoo bench bench-engine docs clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -56,6 +56,9 @@ bench-engine: $(VENV)/.installed $(BAKENN) ## Measure the engine beside another 
 $(BAKENN): $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --no-deps --upgrade --target $@ bakenn==1.0.0 tflite==2.18.0
 	touch $@
+
+zoo: $(VENV)/.installed ## Take every model of the zoo through, and renew docs/zoo.md
+	$(BIN)/python -m benchmarks zoo
 
 docs: $(VENV)/.installed ## Build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

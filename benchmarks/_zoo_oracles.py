@@ -56,6 +56,8 @@ def answer(
         return _tflite(path, given, stream)
     if path.suffix == ".onnx":
         return _onnx(path, given, fixed)
+    if path.suffix in (".pth", ".th"):
+        return _torch(path, given)
     return _keras(path, given)
 
 
@@ -108,3 +110,15 @@ def _keras(path: Path, inputs: list[Array]) -> Answer:
         return Answer(title, [features.mean((1, 2))])
     outputs = keras_load(path).predict(inputs if len(inputs) > 1 else inputs[0], verbose=0)
     return Answer(title, outputs if isinstance(outputs, list) else [outputs])
+
+
+def _torch(path: Path, inputs: list[Array]) -> Answer:
+    import torch
+
+    from tests.frontends.torch_export.published import published
+
+    module, _ = published(path)
+    with torch.no_grad():
+        outputs = module(*(torch.from_numpy(np.ascontiguousarray(a)) for a in inputs))
+    outputs = outputs if isinstance(outputs, tuple) else (outputs,)
+    return Answer(f"PyTorch {torch.__version__.split('+')[0]}", [y.numpy() for y in outputs])

@@ -33,15 +33,21 @@ COMMAND = "make zoo"
 SAMPLES = 20
 CALIBRATION = 64  # random inputs, where there is no data
 TOLERANCE = 1e-4  # of a float output, as a part of the largest one
-TIMEOUT = 900
+TIMEOUT = 1200
+WEIGHTS = (".pth", ".th")  # read into a module of ours: alone they are refused
 
 # What a model leaves open: values of inputs that choose a branch, sizes that may vary.
 OPTIONS: dict[str, dict[str, Any]] = {
     "silero_vad_16k_op15.onnx": {
         "fixed": {"sr": 16000},
-        "shapes": {"input": (1, 576), "state": (2, 1, 128)},
+        "shapes": {"input": (1, 512), "state": (2, 1, 128)},
     },
 }
+
+
+# Weights are int8 and activations float: LiteRT quantizes those anew at every run, with an error of
+# its own. Smidgen reads such a model as the float model that it is.
+HYBRID = {"kws_ref_model_float32.tflite": 0.1}
 
 
 @dataclass
@@ -87,7 +93,7 @@ def examine(path: Path) -> Line:
     line = Line(path.name)
     start = time.monotonic()
     try:
-        graph = load(path, **OPTIONS.get(path.name, {}))
+        graph = read(path)
     except SmidgenError as error:
         line.reason = f"{error.message}; {error.hint}" if error.hint else error.message
         line.seconds = time.monotonic() - start
@@ -105,6 +111,18 @@ def examine(path: Path) -> Line:
     return line
 
 
+def read(path: Path) -> Graph:
+    """The graph of a file; of weights alone, that of the module they belong to."""
+    if path.suffix not in WEIGHTS:
+        return load(path, **OPTIONS.get(path.name, {}))
+    import torch
+
+    from tests.frontends.torch_export.published import published
+
+    module, shape = published(path)
+    return load(module, example=(torch.zeros(1, *shape),))
+
+
 def agree(line: Line, path: Path, graph: Graph, inputs: list[np.ndarray]) -> None:
     """Compare with the file's own runtime, and with compiled C."""
     stream = bool(graph.states)
@@ -112,8 +130,10 @@ def agree(line: Line, path: Path, graph: Graph, inputs: list[np.ndarray]) -> Non
     fixed = OPTIONS.get(path.name, {}).get("fixed", {})
     try:
         theirs = answer(path, graph, inputs, fixed, stream=stream)
-        worst = compare(source_layout(graph, graph.outputs, ours), theirs.outputs)
-        line.agrees = f"{theirs.runtime}: {worst}"
+        tolerance = HYBRID.get(path.name, TOLERANCE)
+        worst = compare(source_layout(graph, graph.outputs, ours), theirs.outputs, tolerance)
+        hybrid = ", whose activations are int8" if path.name in HYBRID else ""
+        line.agrees = f"{theirs.runtime}{hybrid}: {worst}"
         if worst.startswith("NO"):
             line.failed.append(line.agrees)
     except ForeignRuntimeError as error:
@@ -124,7 +144,7 @@ def agree(line: Line, path: Path, graph: Graph, inputs: list[np.ndarray]) -> Non
         line.failed.append(f"host C: {line.host}")
 
 
-def compare(ours: list[np.ndarray], theirs: list[np.ndarray]) -> str:
+def compare(ours: list[np.ndarray], theirs: list[np.ndarray], tolerance: float = TOLERANCE) -> str:
     """How far two runtimes are apart: integers may not be, floats by rounding noise."""
     worst = 0.0
     for a, b in zip(ours, theirs, strict=True):
@@ -136,7 +156,7 @@ def compare(ours: list[np.ndarray], theirs: list[np.ndarray]) -> str:
             worst = max(worst, float(np.abs(a.astype(np.float64) - b).max(initial=0.0)) / scale)
         elif not np.array_equal(a.astype(np.int64), b.astype(np.int64)):
             return f"NO: {np.mean(a != b):.2%} of the integers differ"
-    if worst > TOLERANCE:
+    if worst > tolerance:
         return f"NO: {worst:.1e}"
     return f"{worst:.0e}" if worst else "exact"
 
@@ -155,8 +175,8 @@ def integer(line: Line, graph: Graph, name: str) -> None:
 
     data = data_of(name)
     if data is None:
-        samples: Any = source_layout(graph, graph.inputs, random_inputs(graph, CALIBRATION, seed=1))
-        seen = random_inputs(graph, SAMPLES, seed=2)
+        samples: Any = source_layout(graph, graph.inputs, normal(graph, CALIBRATION, seed=1))
+        seen = normal(graph, SAMPLES, seed=2)
     else:
         from smidgen.data import to_model
 
@@ -181,6 +201,13 @@ def integer(line: Line, graph: Graph, name: str) -> None:
     if name in JUDGED or name in CALIBRATED:
         assert data is not None
         line.accuracy = f"int8 {evaluate(int8, data).value:.4g}"
+
+
+def normal(graph: Graph, count: int, seed: int) -> list[np.ndarray]:
+    """Normal noise for float inputs: a distribution that calibration can know."""
+    rng = np.random.default_rng(seed)
+    drawn = random_inputs(graph, count, seed)
+    return [rng.normal(0, 1, a.shape).astype(a.dtype) if a.dtype.kind == "f" else a for a in drawn]
 
 
 def as_litert(graph: Graph, inputs: list[np.ndarray]) -> list[np.ndarray]:
