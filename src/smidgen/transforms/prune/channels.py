@@ -143,7 +143,7 @@ def uniform(channels: Channels, scores: Array, width: float, *, step: int = STEP
         >>> channels = Channels(model)
         >>> cut = uniform(channels, l2(channels), 0.5)
         >>> [cut.kept(group) for group in cut.groups]
-        [8, 8]
+        [8, 16]
     """
     if not 0 < width <= 1:
         raise RecipeError(f"width {width}", hint="give a part in (0, 1]")

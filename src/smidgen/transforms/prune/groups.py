@@ -50,7 +50,7 @@ def find_groups(channels: Channels) -> list[Group]:
     Example:
         >>> from smidgen.transforms.shrink import Channels
         >>> [g.size for g in find_groups(Channels(model)) if g.pinned is None]
-        [16, 16]
+        [16, 32]
     """
     places: dict[int, list[int]] = {}
     for i, site in enumerate(channels.sites):
