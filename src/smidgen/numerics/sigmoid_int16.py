@@ -84,7 +84,7 @@ def logistic_int16(x: NDArray[np.int16], input_scale: float) -> NDArray[np.int16
 
     Example:
         >>> logistic_int16(np.array([-32768, 0, 4096], np.int16), 2.0**-12).tolist()
-        [11, 16384, 23955]
+        [11, 16384, 23956]
     """
     steps = _steps(x, input_scale, "logistic")
     y = _between(np.abs(steps), 9, 0x7FFF << 10)
