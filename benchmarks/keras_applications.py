@@ -150,8 +150,8 @@ def main() -> None:
         f"Images of {SIZE} x {SIZE}, 10 classes, random weights with batch norms settled on random "
         "images. The difference is the largest between the logits of Keras and of the float graph, "
         f"relative to the largest logit; {TOLERANCE} is allowed. PTQ calibrates on {CALIBRATION} "
-        "images; the signal-to-noise ratio of the int8 logits is that of random networks, whose layers "
-        "amplify noise: it says nothing about trained ones.\n"
+        "images; the signal-to-noise ratio of the int8 logits is that of random networks, whose "
+        "layers amplify noise: it says nothing about trained ones.\n"
     )
     keep(
         "keras_applications",
