@@ -103,7 +103,7 @@ def tanh_int16(x: NDArray[np.int16], input_scale: float) -> NDArray[np.int16]:
 
     Example:
         >>> tanh_int16(np.array([-32768, 0, 4096], np.int16), 2.0**-12).tolist()
-        [-32768, 0, 24956]
+        [-32767, 0, 24956]
     """
     steps = _steps(x, input_scale, "tanh")
     y = _between(np.abs(steps), 8, 0xFFFF << 8) - (1 << 23)

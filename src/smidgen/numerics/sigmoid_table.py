@@ -11,24 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from smidgen.numerics.sigmoid_int16 import table
+
 Int16Array = NDArray[np.int16]
 Int64Array = NDArray[np.int64]
 
-# The step that makes the fewest entries differ from the runtimes' table, and those that still do.
-_STEP = 0.0416683
-_OFF_BY = {4: 1, 28: 1, 35: 1, 69: -1, 71: -1, 117: -1, 174: -1, 255: 1}
-
-
-def _table() -> NDArray[np.int32]:
-    table: NDArray[np.int32] = np.floor(65536 / (1 + np.exp(-_STEP * np.arange(256))) + 0.5).astype(
-        np.int32
-    )
-    for entry, off in _OFF_BY.items():
-        table[entry] += off
-    return table
-
-
-TABLE = _table()
+TABLE = table().astype(np.int32)
 """The logistic function of about i / 24, in units of 2^-16, for i from 0 to 255."""
 
 
