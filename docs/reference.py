@@ -23,7 +23,8 @@ In the examples, which are executed, `model` is a float graph, `int8` the same q
 """
 # The order in which the main job needs them.
 ORDER = (
-    *("load", "signatures", "Dataset", "finetune", "prune", "quantize", "Recipe", "Rule", "shrink", "write_tflite"),
+    *("load", "signatures", "Dataset", "finetune", "prune", "quantize", "Recipe", "Rule"),
+    *("shrink", "write_tflite"),
     *("compile", "Firmware", "verify", "random_inputs", "run", "Session", "evaluate"),
     *("describe", "squeeze", "Graph", "SmidgenError"),
 )
