@@ -236,12 +236,16 @@ def page(outcomes: list[Outcome]) -> str:
     """The page of the documentation."""
     import onnx
 
+    from smidgen.frontends.onnx.operators import rules
+
     counts = Counter(outcome.way or "refused" for outcome in outcomes)
     passed = sum(counts[way] for way in WAYS)
     lines = [HEAD.format(onnx=onnx.__version__, passed=passed, all=len(outcomes))]
     for way, what in zip(WAYS, MEANING, strict=True):
         lines.append(f"| {way} | {what} | {counts[way]} |")
+    names = [f"{domain}.{name}" if domain else name for domain, name in sorted(rules())]
     lines += [f"| refused | see below | {counts['refused']} |", "", "## Operators", ""]
+    lines += [f"Smidgen has a rule for these {len(names)}: {', '.join(names)}.", ""]
     lines += [OPERATORS, "", "| operator | passed | refused |", "|---|---|---|"]
     operators: dict[str, Counter[bool]] = {}
     for outcome in outcomes:

@@ -183,23 +183,9 @@ def cum_sum(site: NodeSite) -> Operand:
     axis = site.axis_of(int(site.number(1, "axis")), rank)
     exclusive, reverse = site.flag("exclusive"), site.flag("reverse")
     if isinstance(x, str):
-        return _cumulated(site, x, axis, exclusive, reverse)
+        return site.at.add("CUMSUM", [x], axis=axis, exclusive=exclusive, reverse=reverse)
     walked = np.flip(x, axis) if reverse else x
     total = np.cumsum(walked, axis, dtype=x.dtype)
     if exclusive:
         total = total - walked
     return np.flip(total, axis) if reverse else total
-
-
-def _cumulated(site: NodeSite, x: str, axis: int, exclusive: bool, reverse: bool) -> Operand:
-    """Running sums as a product with a triangle of ones."""
-    at = site.at
-    moved, back = lower.move_axis_last(at, x, axis)
-    size = site.shape(moved)[-1]
-    site.reserve((size, size), 8)
-    triangle = np.tril(np.ones((size, size), np.float32), -1 if exclusive else 0)
-    triangle = triangle.T if reverse else triangle
-    if site.dtype(x).kind != "f":
-        raise site.refuse("it sums integers", hint="cast them to float before it")
-    y = lower.linear(at, moved, np.ascontiguousarray(triangle))
-    return y if back is None else lower.transpose(at, y, back)
