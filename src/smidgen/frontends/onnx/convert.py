@@ -13,7 +13,7 @@ from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends.lowering import Lowering, to_integers
 from smidgen.frontends.onnx.attributes import read_attributes
 from smidgen.frontends.onnx.folding import FoldingBuilder
-from smidgen.frontends.onnx.functions import schema_function
+from smidgen.frontends.onnx.functions import resolved, schema_function, without
 from smidgen.frontends.onnx.inputs import Fixed, Shapes, input_specs
 from smidgen.frontends.onnx.operators import rules
 from smidgen.frontends.onnx.operators.quantized import on_integers
@@ -279,6 +279,7 @@ class Converter:
             results = list(result) if isinstance(result, (list, tuple)) else [result]
             # Whatever numpy makes of arrays without axes, constants are arrays.
             return [r if r is None or isinstance(r, str) else np.asanyarray(r) for r in results]
+        node = resolved(node, scope.bound)
         body = schema_function(node, version, self._types(inputs)) if not domain else None
         if body is not None:
             return self._call(body, node, inputs, scope, label, prefix)
@@ -339,7 +340,7 @@ class Converter:
             if value is not None:
                 inner.values[name] = value
         missing = set(function.input) - set(inner.values)
-        self._nodes([_without(n, missing) for n in function.node], inner, _layer(node, prefix))
+        self._nodes([without(n, missing) for n in function.node], inner, _layer(node, prefix))
         return [inner.find(name, self.external) for name in function.output]
 
     def _branch(
@@ -396,16 +397,6 @@ def _type(at: Lowering, operand: Operand) -> TensorType:
     if isinstance(operand, str):
         return at.type(operand)
     return TensorType(operand.shape, graph_dtype(operand.dtype))
-
-
-def _without(node: Any, missing: set[str]) -> Any:
-    """A function's node, reading nothing in place of operands that the call leaves out."""
-    if not missing.intersection(node.input):
-        return node
-    changed = type(node)()
-    changed.CopyFrom(node)
-    changed.input[:] = ["" if name in missing else name for name in node.input]
-    return changed
 
 
 def _layer(node: Any, prefix: str) -> str:

@@ -1,8 +1,8 @@
-"""Operators that ONNX itself defines by other operators."""
+"""Bodies of functions, and operators that ONNX itself defines by other operators."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from smidgen.frontends.onnx.reader import import_onnx
@@ -51,3 +51,29 @@ def _type_proto(type: TensorType | None) -> Any:
     if type is None:
         return onnx.TypeProto()
     return onnx.helper.make_tensor_type_proto(_NUMBERS[type.dtype], list(type.shape))
+
+
+def resolved(node: Any, bound: Mapping[str, Any]) -> Any:
+    """A function's node with the attributes of the call in place of references to them."""
+    if not any(attribute.ref_attr_name for attribute in node.attribute):
+        return node
+    changed = type(node)()
+    changed.CopyFrom(node)
+    del changed.attribute[:]
+    for attribute in node.attribute:
+        source = bound.get(attribute.ref_attr_name) if attribute.ref_attr_name else attribute
+        if source is not None:
+            added = changed.attribute.add()
+            added.CopyFrom(source)
+            added.name = attribute.name
+    return changed
+
+
+def without(node: Any, missing: set[str]) -> Any:
+    """A function's node, reading nothing in place of operands that the call leaves out."""
+    if not missing.intersection(node.input):
+        return node
+    changed = type(node)()
+    changed.CopyFrom(node)
+    changed.input[:] = ["" if name in missing else name for name in node.input]
+    return changed
