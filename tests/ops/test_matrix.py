@@ -299,3 +299,24 @@ def test_samples_one_by_one_are_the_batch(name: str) -> None:
         rows = [interpret(graph, [a[i : i + 1] for a in inputs]) for i in range(ROWS)]
         for got, *alone in zip(batch, *rows, strict=True):
             assert_same(got, np.concatenate(alone), EXACT, graph)
+
+
+@pytest.mark.oracle
+@pytest.mark.parametrize(
+    ("name", "runtime"),
+    [
+        (n, r)
+        for n in all_ops()
+        for r in FOREIGN
+        # Of that one there are samples that no file can hold.
+        if has(n, "tflite_write") and n != "UNIDIRECTIONAL_SEQUENCE_LSTM"
+    ],
+)
+def test_a_runtime_lacks_what_the_operator_says(name: str, runtime: str, pool: RuntimePool) -> None:
+    """An element type that a runtime has learned must be compared."""
+    lacking = {
+        s.operands[0].type.dtype: s for s in samples(name) if s.operands[0] and not runs(s, runtime)
+    }
+    for sample in lacking.values():
+        with pytest.raises(RuntimeRefusedError):
+            pool.run(FOREIGN[runtime], write(sample.graph()), inputs_of(sample))

@@ -52,7 +52,7 @@ def dtypes(graph: Graph) -> dict[str, str]:
     return {name: graph.type(name).dtype for name in graph.values}
 
 
-@pytest.mark.parametrize("name", ["SIN", "NEG", "FLOOR"])
+@pytest.mark.parametrize("name", ["SIN", "SIGN", "FLOOR"])
 def test_a_layer_without_an_integer_kernel_stays_float(name: str) -> None:
     graph = quantize(between_convolutions(name), images())
     (layer,) = float_layers(graph)
@@ -66,7 +66,7 @@ def test_a_layer_without_an_integer_kernel_stays_float(name: str) -> None:
 
 @pytest.mark.toolchain
 @pytest.mark.oracle
-@pytest.mark.parametrize("name", ["SIN", "NEG", "EXP", "GELU", "ABS", "ELU"])
+@pytest.mark.parametrize("name", ["SIN", "NEG", "SQUARE", "EXP", "GELU", "ABS", "ELU"])
 def test_a_mixed_graph_runs_everywhere(name: str) -> None:
     source, x = between_convolutions(name), images()
     graph = quantize(source, x)

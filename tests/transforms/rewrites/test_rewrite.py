@@ -138,6 +138,7 @@ def test_every_rule_has_the_name_of_its_file() -> None:
         assert rewrite.find.__module__.rpartition(".")[2] == rewrite.name
         assert rewrite.requires in ("any", "float", "integer")
     assert [r.name for r in REWRITES if not r.exact] == [
+        "integer_forms",
         "move_transposes_in_float",
         "fold_permutation_in_float",
         "matmul_to_fully_connected",
