@@ -8,6 +8,7 @@ from typing import Any
 from smidgen.errors import ToolMissingError
 from smidgen.files import replace_file
 from smidgen.report import drawing
+from smidgen.report.network import network
 
 _TEMPLATE = Path(__file__).with_name("template.html")
 _MANY = 40  # weight tensors and layers beyond this are not drawn one by one
@@ -86,6 +87,7 @@ def _drawings(record: dict[str, Any]) -> dict[str, str]:
     steps = list(zip(record["arena"]["steps"], record["arena"]["in_use"], strict=True))
     best = record["cycles_per_mac_limit"]
     return {
+        "network": network(record["graph"]),
         "compare": drawing.bars(
             _compared(record), label="after, in percent of before", unit=" %", top=100
         ),

@@ -12,6 +12,7 @@ import numpy as np
 from smidgen import __version__
 from smidgen.errors import DataError
 from smidgen.ir import Graph
+from smidgen.report.network import graph_record
 from smidgen.transforms.quantize import float_layers
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from smidgen.backends.c.stream import Call
     from smidgen.report.result import Squeezed
 
-FORMAT = 2
+FORMAT = 3
 # A record is read back by `smidgen report`; nothing we write comes near this.
 MAX_BYTES = 64 << 20
 
@@ -40,6 +41,7 @@ def build_record(result: Squeezed, source: Graph) -> dict[str, Any]:
         "smidgen": __version__,
         **summary(result),
         "board_facts": dataclasses.asdict(result.firmware.board),
+        "graph": graph_record(result.model),
         "layers": _layers(result),
         "cycles_per_mac_limit": result.firmware.board.core_info.cycles_per_mac,
         "arena": arena_record(result.firmware.arena),
