@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
-from smidgen.frontends._tflite_survey import Surveyed as Surveyed
 from smidgen.frontends.saved_model import is_saved_model, load_saved_model
+from smidgen.frontends.tflite.survey import Surveyed as Surveyed
 from smidgen.frontends.torch_export import (
     from_torch_module,
     is_torch_file,
@@ -124,7 +124,7 @@ def signatures(source: str | os.PathLike[str]) -> tuple[str, ...]:
         >>> signatures("model.tflite")
         ()
     """
-    from smidgen.frontends._tflite_functions import signatures as keys
+    from smidgen.frontends.tflite.functions import signatures as keys
 
     return keys(source) if _is_tflite(source) else ()
 
@@ -139,7 +139,7 @@ def survey(source: str | os.PathLike[str], signature: str | None = None) -> list
     Returns:
         One entry for each operator of a `.tflite` file; [] for any other file.
     """
-    from smidgen.frontends._tflite_survey import survey as look
+    from smidgen.frontends.tflite.survey import survey as look
 
     return look(source, signature) if _is_tflite(source) else []
 

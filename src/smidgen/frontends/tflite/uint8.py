@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.frontends._tflite_tensors import FileTensors
+from smidgen.frontends.tflite.tensors import FileTensors
 from smidgen.ir import QuantParams, TensorType, Value
 from smidgen.schema import Record
 from smidgen.schema import TensorType as FileType

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
-from smidgen.frontends._tflite_tensors import FileTensors
 from smidgen.frontends.tflite import read
+from smidgen.frontends.tflite.tensors import FileTensors
 from smidgen.interpreter import interpret
 from smidgen.ir import QuantParams, TensorType
 from smidgen.schema import TensorType as FileType
 from smidgen.schema import decode, encode
 from smidgen.verify.runtimes import RuntimePool
-from tests.frontends.small_tflite import operator, small, tensor
+from tests.frontends.tflite.small import operator, small, tensor
 from tests.graphs import difference
 
 READABLE = {  # file: (input, output, operators)

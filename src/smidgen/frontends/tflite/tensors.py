@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
-from smidgen.frontends._tflite_sparse import dense
+from smidgen.frontends.tflite.sparse import dense
 from smidgen.ir import QuantParams, TensorType, Value, numpy_dtype, unpack_int4
 from smidgen.numerics.affine import dequantize
 from smidgen.schema import Record
@@ -24,7 +24,8 @@ MAX_KNOWN_BYTES = 1 << 28
 not ask for any amount of memory."""
 MAX_RANK = 8
 
-_DAMAGED = "the file is damaged, or the converter that wrote it is; convert the model again"
+DAMAGED = "the file is damaged, or the converter that wrote it is; convert the model again"
+"""What to do about a file that contradicts itself."""
 _DTYPES = {
     FileType.FLOAT32: "float32",
     FileType.FLOAT16: "float16",
@@ -84,7 +85,7 @@ class FileTensors:
         return 0 <= index < len(self._records) and bool(self._records[index]["is_variable"])
 
     def was_uint8(self, index: int) -> bool:
-        """Return whether the tensor is uint8 in the file but int8 here; see `_tflite_uint8`."""
+        """Return whether the tensor is uint8 in the file but int8 here; see `uint8`."""
         return False
 
     def original(self, index: int) -> TensorType:
@@ -101,7 +102,7 @@ class FileTensors:
         if index not in self._types:
             if not 0 <= index < len(self._records):
                 raise ModelFileError(
-                    f"refers to tensor {index} of {len(self._records)}", hint=_DAMAGED
+                    f"refers to tensor {index} of {len(self._records)}", hint=DAMAGED
                 )
             self._types[index] = self._checked_type(index)
         return self._types[index]
@@ -118,7 +119,7 @@ class FileTensors:
             raise ModelFileError(
                 f"has buffer {record['buffer']} of {len(self._buffers)}",
                 where=self.label(index),
-                hint=_DAMAGED,
+                hint=DAMAGED,
             )
         raw = self._buffers[record["buffer"]]["data"]
         if record["buffer"] == 0 or raw is None or raw.size == 0:
@@ -130,7 +131,7 @@ class FileTensors:
                 f"{type.dtype}{list(type.shape)} takes {type.bytes} bytes, its buffer has "
                 f"{raw.size}",
                 where=self.label(index),
-                hint=_DAMAGED,
+                hint=DAMAGED,
             )
         if type.dtype == "int4":
             return unpack_int4(raw, type.size).reshape(type.shape)
@@ -157,7 +158,7 @@ class FileTensors:
         dtype = numpy_dtype(type.dtype).newbyteorder("<")
         if type.dtype == "int4" or raw.size % dtype.itemsize:
             raise ModelFileError(
-                f"{raw.size} bytes are no sparse {type.dtype}", where=where, hint=_DAMAGED
+                f"{raw.size} bytes are no sparse {type.dtype}", where=where, hint=DAMAGED
             )
         self.take(index, type.bytes)
         values: Array = np.require(raw.view(dtype), requirements="A")
@@ -208,7 +209,7 @@ def _refuse_kinds(record: Record, where: str) -> None:
 def _shape(record: Record, where: str) -> tuple[int, ...]:
     shape = () if record["shape"] is None else tuple(record["shape"].tolist())
     if len(shape) > MAX_RANK:
-        raise ModelFileError(f"has {len(shape)} dimensions", where=where, hint=_DAMAGED)
+        raise ModelFileError(f"has {len(shape)} dimensions", where=where, hint=DAMAGED)
     if any(d <= 0 for d in shape):
         raise UnsupportedModelError(
             f"shape {list(shape)} has a dimension that is not known or empty",
@@ -216,7 +217,7 @@ def _shape(record: Record, where: str) -> tuple[int, ...]:
             hint="convert the model with a fixed input shape",
         )
     if math.prod(shape) > MAX_TENSOR_BYTES:
-        raise ModelFileError(f"shape {list(shape)} is too large", where=where, hint=_DAMAGED)
+        raise ModelFileError(f"shape {list(shape)} is too large", where=where, hint=DAMAGED)
     return shape
 
 
@@ -235,7 +236,7 @@ def _quantization(
     count = 0 if zero_points is None else zero_points.size
     if count not in (1, scales.size):
         raise ModelFileError(
-            f"has {scales.size} scales but {count} zero points", where=where, hint=_DAMAGED
+            f"has {scales.size} scales but {count} zero points", where=where, hint=DAMAGED
         )
     low, high = _ZERO_POINTS.get(dtype, (-(2**31), 2**31 - 1))
     if int(zero_points.min()) < low or int(zero_points.max()) > high:
@@ -254,5 +255,10 @@ def _channel_axis(record: Record, shape: tuple[int, ...], where: str) -> int:
     if not 0 <= axis < len(shape) and len(fitting) == 1:
         return fitting[0]  # old converters gave biases the axis of their weights
     raise ModelFileError(
-        f"has {count} scales on axis {axis} of shape {list(shape)}", where=where, hint=_DAMAGED
+        f"has {count} scales on axis {axis} of shape {list(shape)}", where=where, hint=DAMAGED
     )
+
+
+def vector(items: np.ndarray | None) -> list[int]:
+    """Return the integers of a vector of a file, none for one that is left out."""
+    return [] if items is None else [int(i) for i in items]

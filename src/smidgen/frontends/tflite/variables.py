@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
-from smidgen.frontends._tflite_tensors import FileTensors, clean
+from smidgen.frontends.tflite.tensors import DAMAGED, FileTensors, clean
 from smidgen.ir import TensorType, numpy_dtype
 from smidgen.schema import Record
 from smidgen.schema.operators import RESOURCE_OPERATORS, operator_name
@@ -23,7 +23,6 @@ from smidgen.schema.operators import RESOURCE_OPERATORS, operator_name
 Array = np.ndarray[Any, Any]
 Key = tuple[str, str]  # container and name
 
-_DAMAGED = "the file is damaged, or the converter that wrote it is; convert the model again"
 _CONSTANT = "give the model's variables constant initial values before converting it"
 
 
@@ -119,7 +118,7 @@ def called(model: Record, record: Record) -> int:
     index = int(options[1]["init_subgraph_index"]) if options is not None else 0
     if not 0 < index < len(model["subgraphs"]):
         raise ModelFileError(
-            f"CALL_ONCE runs subgraph {index} of {len(model['subgraphs'])}", hint=_DAMAGED
+            f"CALL_ONCE runs subgraph {index} of {len(model['subgraphs'])}", hint=DAMAGED
         )
     return index
 
@@ -166,7 +165,7 @@ def operands(record: Record, side: str, count: int) -> list[int]:
     """
     given = [] if record[side] is None else [int(i) for i in record[side]]
     if len(given) != count:
-        raise ModelFileError(f"has {len(given)} {side}, not {count}", hint=_DAMAGED)
+        raise ModelFileError(f"has {len(given)} {side}, not {count}", hint=DAMAGED)
     return given
 
 
@@ -223,6 +222,6 @@ class Variable:
             raise ModelFileError(
                 f"variable {self.name!r} is {self.type}, but starts as "
                 f"{self.initial.dtype}{list(self.initial.shape)}",
-                hint=_DAMAGED,
+                hint=DAMAGED,
             )
         return self.initial

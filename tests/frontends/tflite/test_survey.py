@@ -12,11 +12,11 @@ from smidgen.cli import app
 from smidgen.errors import UnsupportedModelError
 from smidgen.facts import describe_on
 from smidgen.frontends import load, survey
-from smidgen.frontends._tflite_survey import ADVICE, advice
+from smidgen.frontends.tflite.survey import ADVICE, advice
 from smidgen.schema import BuiltinOperator, encode
 from smidgen.schema import TensorType as FileType
 from smidgen.targets.board import load_board
-from tests.frontends.small_tflite import small
+from tests.frontends.tflite.small import small
 
 
 def with_two_strangers() -> bytes:
@@ -55,7 +55,7 @@ def test_every_operator_is_looked_at_and_each_stranger_has_a_way_out() -> None:
 
 
 def survey_bytes(data: bytes) -> list:
-    from smidgen.frontends._tflite_survey import survey as look
+    from smidgen.frontends.tflite.survey import survey as look
 
     return look(data)
 

@@ -11,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from smidgen.frontends._tflite_functions import choose_function, file_bytes
+from smidgen.frontends.tflite.functions import choose_function, file_bytes
 from smidgen.schema import decode
 
 _LOOP = "export the model with the loop unrolled, or let your program call the step repeatedly"
@@ -106,8 +106,8 @@ def survey(source: str | os.PathLike[str] | bytes, signature: str | None = None)
     Raises:
         ModelFileError: the file is not one, or is damaged beyond its operators.
     """
-    from smidgen.frontends.tflite import _Reader
+    from smidgen.frontends.tflite.reader import Reader
 
     model = decode(source if isinstance(source, bytes) else file_bytes(Path(source)))
     index, record = choose_function(model, signature)
-    return _Reader(model, "model", index, record).survey()
+    return Reader(model, "model", index, record).survey()

@@ -60,7 +60,7 @@ def suits(sample: Sample) -> bool:
     """Whether it can be made a uint8 model: int8, one scale for the weights, and true biases."""
     types = [o.type for o in sample.operands if o is not None]
     inputs = [o.type for o in sample.operands if o is not None and o.data is None]
-    if not inputs or any(not t.rank or t.shape[0] != 1 for t in inputs):
+    if not inputs or any(t.dtype != "int8" or not t.rank or t.shape[0] != 1 for t in inputs):
         return False
     if any(
         t.dtype not in ("int8", "int32") or (t.quant and t.quant.axis is not None) for t in types

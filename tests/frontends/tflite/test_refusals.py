@@ -10,7 +10,7 @@ from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends.tflite import read
 from smidgen.schema import ActivationFunctionType, BuiltinOperator, Record, encode
 from smidgen.schema import TensorType as FileType
-from tests.frontends.small_tflite import operator, small, tensor
+from tests.frontends.tflite.small import operator, small, tensor
 
 
 def change(path: str, value: object) -> Callable[[Record], None]:

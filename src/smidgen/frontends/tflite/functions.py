@@ -6,11 +6,10 @@ import os
 from pathlib import Path
 
 from smidgen.errors import ModelFileError, UnsupportedModelError
-from smidgen.frontends._tflite_tensors import clean
+from smidgen.frontends.tflite.tensors import DAMAGED, clean
 from smidgen.schema import Record, decode
 
 MAX_FILE_BYTES = 1 << 30
-_DAMAGED = "the file is damaged, or the converter that wrote it is; convert the model again"
 
 
 def signatures(source: str | os.PathLike[str] | bytes) -> tuple[str, ...]:
@@ -27,7 +26,7 @@ def choose_function(model: Record, key: str | None) -> tuple[int, Record | None]
     """
     count = len(model["subgraphs"] or ())
     if not count:
-        raise UnsupportedModelError("the model has 0 subgraphs", hint=_DAMAGED)
+        raise UnsupportedModelError("the model has 0 subgraphs", hint=DAMAGED)
     records = {clean(r["signature_key"] or ""): r for r in model["signature_defs"] or ()}
     if key is None:
         found = [r for r in records.values() if r["subgraph_index"] == 0]
@@ -37,7 +36,7 @@ def choose_function(model: Record, key: str | None) -> tuple[int, Record | None]
         raise ModelFileError(f"no signature {key!r}", hint=f"the model has {have}")
     index = int(records[key]["subgraph_index"])
     if index >= count:
-        raise ModelFileError(f"signature {key!r} is of subgraph {index} of {count}", hint=_DAMAGED)
+        raise ModelFileError(f"signature {key!r} is of subgraph {index} of {count}", hint=DAMAGED)
     return index, records[key]
 
 
@@ -49,6 +48,7 @@ def callable_subgraphs(model: Record, index: int) -> list[int]:
 
 
 def file_bytes(path: Path) -> bytes:
+    """Return what a file holds, unless it is missing or too large."""
     try:
         size = path.stat().st_size
         if size > MAX_FILE_BYTES:

@@ -14,8 +14,8 @@ import smidgen
 from smidgen.backends.tflite import plan_for_tflm
 from smidgen.backends.tflite.writer import write
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
-from smidgen.frontends._tflite_functions import signatures
 from smidgen.frontends.tflite import read
+from smidgen.frontends.tflite.functions import signatures
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, GraphBuilder, TensorType
 from smidgen.ops import get_op

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smidgen.errors import ModelFileError
-from smidgen.frontends._tflite_sparse import dense
+from smidgen.frontends.tflite.sparse import dense
 from smidgen.schema import Record
 
 Array = np.ndarray[Any, Any]
