@@ -29,8 +29,8 @@ ORDER = (
     *("describe", "squeeze", "Graph", "SmidgenError"),
 )
 RESULTS = {
-    "Run": "smidgen.backends.c.firmware",
-    "StepRun": "smidgen.backends.c.firmware",
+    "Run": "smidgen.backends.c.run",
+    "StepRun": "smidgen.backends.c.run",
     "Verification": "smidgen.verify",
     "Row": "smidgen.verify",
     "Score": "smidgen.evaluate",

@@ -19,7 +19,7 @@ _HOME: dict[str, str] = {
     "Rule": "smidgen.transforms.quantize",
     "Session": "smidgen.interpreter",
     "SmidgenError": "smidgen.errors",
-    "compile": "smidgen.backends.c.firmware",
+    "compile": "smidgen.backends.c.compile",
     "describe": "smidgen.facts",
     "evaluate": "smidgen.evaluate",
     "finetune": "smidgen.training.finetune",
@@ -38,8 +38,8 @@ _HOME: dict[str, str] = {
 __all__ = ["__version__", *_HOME]
 
 if TYPE_CHECKING:
+    from smidgen.backends.c.compile import compile as compile
     from smidgen.backends.c.firmware import Firmware as Firmware
-    from smidgen.backends.c.firmware import compile as compile
     from smidgen.backends.tflite import write_tflite as write_tflite
     from smidgen.data import Dataset as Dataset
     from smidgen.errors import SmidgenError as SmidgenError

@@ -132,7 +132,7 @@ def describe_on(graph: Graph, board: Board) -> BoardFacts:
         True
     """
     from smidgen.backends.c.arena import plan_arena
-    from smidgen.backends.c.firmware import features
+    from smidgen.backends.c.compile import features
     from smidgen.backends.c.order_steps import order_steps
     from smidgen.backends.c.select_kernels import select_kernels
 

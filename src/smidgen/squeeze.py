@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smidgen.backends.c.firmware import DEFAULT_BOARD, Firmware, Run
-from smidgen.backends.c.firmware import compile as compile_firmware
+from smidgen.backends.c.compile import DEFAULT_BOARD
+from smidgen.backends.c.compile import compile as compile_firmware
+from smidgen.backends.c.firmware import Firmware
+from smidgen.backends.c.run import Run
 from smidgen.backends.tflite.writer import write as write_tflite
 from smidgen.data import Dataset, to_model
 from smidgen.errors import RecipeError, SmidgenError

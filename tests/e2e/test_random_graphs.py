@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smidgen.backends.c.firmware import compile
+from smidgen.backends.c.compile import compile
 from smidgen.backends.tflite.writer import write
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, TensorType

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smidgen.backends.c.firmware import compile as compile_firmware
+from smidgen.backends.c.compile import compile as compile_firmware
 from smidgen.errors import DataError, EmulatorError, SmidgenError
 from smidgen.frontends.tflite import read
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smidgen.backends.c.firmware import Firmware, Run
+from smidgen.backends.c.firmware import Firmware
+from smidgen.backends.c.run import Run
 from smidgen.evaluate import Score
 from smidgen.facts import ModelFacts
 from smidgen.ir import Graph

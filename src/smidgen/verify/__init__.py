@@ -99,8 +99,8 @@ def verify(
 
     @cache
     def compiled() -> Firmware:
-        from smidgen.backends.c.firmware import DEFAULT_BOARD
-        from smidgen.backends.c.firmware import compile as compile_firmware
+        from smidgen.backends.c.compile import DEFAULT_BOARD
+        from smidgen.backends.c.compile import compile as compile_firmware
 
         return firmware or compile_firmware(graph, board or DEFAULT_BOARD)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from smidgen.backends.c.firmware import compile
+from smidgen.backends.c.compile import compile
 from smidgen.interpreter import interpret, random_inputs
 from smidgen.targets.board import load_board
 from tests.examples import examples

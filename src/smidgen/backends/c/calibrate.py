@@ -13,9 +13,10 @@ from typing import Any
 import numpy as np
 
 from smidgen.backends.c.arena import plan_arena
+from smidgen.backends.c.compile import features
 from smidgen.backends.c.costs import CODE, RUNTIME
 from smidgen.backends.c.emit import emit
-from smidgen.backends.c.firmware import Firmware, features
+from smidgen.backends.c.firmware import Firmware
 from smidgen.backends.c.select_kernels import Step, select_kernel
 from smidgen.interpreter import random_inputs
 from smidgen.ir import Graph

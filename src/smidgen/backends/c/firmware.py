@@ -1,4 +1,4 @@
-"""Compile a graph for a board: the source folder, the linked ELF, its sizes, and running it."""
+"""A graph compiled for a board: the linked ELF, its sizes, and running it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import shutil
 import tempfile
 import weakref
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +14,10 @@ import numpy as np
 
 from smidgen.backends.c._harness import RESET, harness_source
 from smidgen.backends.c.arena import Arena
-from smidgen.backends.c.choose_streams import FREE, choose_streams
-from smidgen.backends.c.emit import Source, c_identifier, emit_library
-from smidgen.backends.c.order_steps import order_steps
-from smidgen.backends.c.project import write_project, write_sources
-from smidgen.backends.c.select_kernels import select_kernels
-from smidgen.backends.c.states import initial_block, lay_out
+from smidgen.backends.c.emit import Source
+from smidgen.backends.c.project import write_sources
+from smidgen.backends.c.run import Run, StepRun, outputs_of
+from smidgen.backends.c.states import initial_block
 from smidgen.backends.c.stream import Stream
 from smidgen.errors import DataError, EmulatorError, SmidgenError
 from smidgen.interpreter import check_inputs
@@ -36,66 +33,12 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 
-STACK_BYTES = 512  # that a plan for so much RAM leaves; how many it takes is measured later
-
-DEFAULT_BOARD = "nucleo-l4r5zi"
-
 # What `optimize` means to the compiler.
 OPTIMIZE: dict[str, tuple[str, tuple[str, ...]]] = {
     "speed": ("3", ()),
     "balanced": ("2", ()),
     "flash": ("s", ()),
 }
-
-
-@dataclass(frozen=True)
-class StepRun:
-    """One layer of an emulated inference.
-
-    Args:
-        layer: its label.
-        value: name of the tensor it computed.
-        instructions: exact.
-        cycles: estimated.
-        macs: multiply-accumulates.
-        tensor: what it computed.
-    """
-
-    layer: str
-    value: str
-    instructions: int
-    cycles: int | None
-    macs: int
-    tensor: Array
-
-    @property
-    def cycles_per_mac(self) -> float | None:
-        """Estimated cycles for each multiply-accumulate; None where there are none."""
-        return self.cycles / self.macs if self.macs and self.cycles is not None else None
-
-
-@dataclass(frozen=True)
-class Run:
-    """What running a model gave.
-
-    Args:
-        outputs: one array (n, ...) for each output.
-        on: "host" or the emulator that ran it.
-        instructions: of one inference, exact (the last sample's); None on the host.
-        cycles: of one inference, *estimated*; None on the host.
-        stack_bytes: deepest stack of any inference; None on the host.
-        steps: one for each layer of the last sample, if profiled.
-        state: what the model remembers in the end, for another run to go on from; None if it
-            remembers nothing, or the samples were run on the host one by one.
-    """
-
-    outputs: list[Array]
-    on: str
-    instructions: int | None = None
-    cycles: int | None = None
-    stack_bytes: int | None = None
-    steps: tuple[StepRun, ...] = ()
-    state: bytes | None = None
 
 
 class Firmware:
@@ -307,7 +250,7 @@ class Firmware:
         if profile:
             steps = self.profile(arrays, stream=stream, state=state, function=function)
         return Run(
-            _outputs(graph, runs),
+            outputs_of(graph, runs),
             runs[-1].emulator,
             runs[-1].instructions,
             runs[-1].cycles_estimated,
@@ -428,118 +371,3 @@ class Firmware:
             "flash": self.limits["flash"] - self.flash_bytes,
             "ram": self.limits["ram"] - self.ram_bytes,
         }
-
-
-def _outputs(graph: Graph, runs: Sequence[EmulatorRun]) -> list[Array]:
-    outputs = []
-    for i, type in enumerate(graph.output_types):
-        raw = b"".join(r.outputs[i] for r in runs)
-        array = np.frombuffer(raw, numpy_dtype(type.dtype))
-        outputs.append(array.reshape(len(runs) * type.shape[0], *type.shape[1:]).copy())
-    return outputs
-
-
-def compile(
-    graph: Graph | Sequence[Graph],
-    board: str | Board = DEFAULT_BOARD,
-    out: str | Path | None = None,
-    *,
-    optimize: str = "balanced",
-    flash: int | str | None = None,
-    ram: int | str | None = None,
-    name: str | None = None,
-    toolchain: str | None = None,
-) -> Firmware:
-    """Compile a graph into a dependency-free C library for a board.
-
-    Args:
-        graph: any graph whose every operator has a C kernel, int8 or float. Or several, functions
-            of one model with different signatures, which become one library: they share
-            constants, states of the same name, and the arena.
-        board: a board's name (see `smidgen boards`), a path to a `.toml`, or a `Board`.
-        out: the folder to write the sources into; None writes none.
-        optimize: "speed", "balanced" or "flash". With "speed" larger kernels are chosen where they
-            save most cycles for their bytes, as long as code and constants, by estimate, fit.
-        flash: bytes they may take together, or text such as "240KB"; the board's flash by default.
-        ram: bytes that arena, states and stack may take, or text such as "24KB". Where whole layers
-            do not fit, chains of layers run a few rows at a time, as many as it takes, at the price
-            of some cycles and some flash. By default the board's RAM; and with "balanced" as little
-            as can be had for up to 3 % more cycles, by estimate.
-        name: prefix of the C functions; made from the graph's name otherwise.
-        toolchain: "gcc" or "zig" for measuring; by default what this machine has.
-
-    Returns:
-        The firmware: sizes measured on the linked ELF, and `run`.
-
-    Raises:
-        UnsupportedModelError: if an operator has no C kernel.
-        BoardError: if the board is unknown.
-
-    Example:
-        >>> fw = compile(int8, board="nucleo-l4r5zi", out="firmware/")
-        >>> fw.flash_bytes < 64 * 1024, fw.ram_bytes < 16 * 1024
-        (True, True)
-    """
-    from smidgen import __version__
-    from smidgen.targets.board import Board, load_board, parse_bytes
-    from smidgen.targets.toolchain import find_toolchain
-
-    if optimize not in OPTIMIZE:
-        raise SmidgenError(f"optimize={optimize!r}", hint=f"use one of {', '.join(OPTIMIZE)}")
-    part = board if isinstance(board, Board) else load_board(board)
-    graphs = [graph] if isinstance(graph, Graph) else list(graph)
-    graphs = [g.renamed(name or graphs[0].name) for g in graphs]
-    _check_signatures(graphs)
-    budget = parse_bytes(flash) if isinstance(flash, str) else flash
-    asked = parse_bytes(ram) if isinstance(ram, str) else ram
-    offsets, state_bytes = lay_out(graphs)
-    free = FREE if optimize == "balanced" and asked is None else 0.0
-    most = (part.ram_bytes if asked is None else asked) - STACK_BYTES - state_bytes
-    functions = []
-    for prepared in graphs:
-        steps = select_kernels(
-            prepared,
-            features=features(part),
-            optimize=optimize,
-            flash=(part.flash_bytes if budget is None else budget) // len(graphs),
-            core=part.core,
-        )
-        steps = order_steps(prepared, steps)
-        arena = choose_streams(prepared, steps, free=free)
-        if arena.bytes > most:
-            arena = choose_streams(prepared, steps, ram=most)
-        functions.append((prepared, arena.laid_out(prepared, offsets, state_bytes)))
-    source = emit_library(graphs[0].name, functions, __version__, optimize)
-    folder = write_project(source, out) if out is not None else None
-    found = find_toolchain(toolchain, part.core) if toolchain else None
-    return Firmware(
-        graphs[0],
-        part,
-        source,
-        functions[0][1],
-        functions=functions,
-        optimize=optimize,
-        toolchain=found,
-        folder=folder,
-        flash=budget,
-        ram=asked,
-    )
-
-
-def _check_signatures(graphs: Sequence[Graph]) -> None:
-    """Raise SmidgenError unless several functions can be told apart by name."""
-    if not graphs:
-        raise SmidgenError("nothing to compile", hint="give a graph, or several")
-    names = [c_identifier(graph.signature) for graph in graphs]
-    if len(graphs) > 1 and (len(set(names)) < len(names) or not all(g.signature for g in graphs)):
-        keys = ", ".join(repr(graph.signature) for graph in graphs)
-        raise SmidgenError(
-            f"functions called {keys} cannot be told apart",
-            hint="give each a key of its own: dataclasses.replace(graph, signature=...)",
-        )
-
-
-def features(board: Board) -> list[str]:
-    """What kernels may use on a board, as `Site.features` names it."""
-    core = board.core_info
-    return [name for name, has in (("dsp", core.dsp), ("mve", core.mve)) if has]
