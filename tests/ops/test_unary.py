@@ -183,4 +183,4 @@ def attributes(op: Any) -> dict[str, Any]:
 
 def test_attributes_are_those_a_file_keeps() -> None:
     assert attributes(get_op("LEAKY_RELU")(0.1)) == {"alpha": float(np.float32(0.1))}
-    assert attributes(get_op("SOFTMAX")(1.7)) == {"beta": float(np.float32(1.7))}
+    assert attributes(get_op("SOFTMAX")(1.7)) == {"beta": float(np.float32(1.7)), "dtype": ""}

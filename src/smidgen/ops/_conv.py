@@ -357,6 +357,8 @@ def int8_guard(site: Site) -> str | None:
 
 def offset_guard(site: Site) -> str | None:
     """Why the int8 kernels for weights with a zero point cannot compute this site, or None."""
+    if not weight_zero_point(site.inputs):
+        return "the weights have no zero point"
     got = (site.dtype, site.input(1).dtype, site.output.dtype)
     return refusal(site, ("int8", "int8", "int8"), got, "int32")
 

@@ -40,7 +40,7 @@ def load_onnx(
     Example:
         >>> graph = load_onnx("model.onnx")
         >>> graph.type(graph.inputs[0]).shape
-        (1, 8, 8, 1)
+        (1, 16, 16, 3)
     """
     from smidgen.frontends.onnx.reader import ExternalData, clean, parse, read_bytes
 
