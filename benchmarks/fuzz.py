@@ -17,7 +17,7 @@ from benchmarks._shared import MLPERF, SHARED, keep, table
 from tests.fuzzing import survive
 
 MINUTES = float(os.environ.get("SMIDGEN_FUZZ_MINUTES", "30"))
-LARGEST = 400_000  # bytes of a file that is mutated: larger ones hold more of the same
+LARGEST = 700_000  # bytes of a file that is mutated: larger ones hold more of the same
 ROUND = {".tflite": 400, ".onnx": 200, ".keras": 40, ".h5": 40, ".pt2": 20}
 READERS = {
     ".tflite": "tests.fuzzing:load_tflite",
