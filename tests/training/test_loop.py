@@ -21,6 +21,7 @@ from smidgen.training.settings import Training
 from tests.training.digits import TRAINING, digits, network
 
 pytestmark = pytest.mark.torch
+KILLS = 10
 
 
 def train(training: Training, data: Dataset | None = None) -> GraphModule:
@@ -110,29 +111,41 @@ def run_digits(folder: Path, kept: Path, *more: str) -> list[str]:
 
 @pytest.mark.slow
 def test_a_killed_run_ends_with_the_same_weights(tmp_path: Path) -> None:
-    undisturbed = tmp_path / "undisturbed.npz"
-    command = [sys.executable, *run_digits(tmp_path / "a", undisturbed)]
-    start = time.monotonic()
-    subprocess.run(command, check=True)
-    length = time.monotonic() - start
-    killed = tmp_path / "killed.npz"
+    """Killed ten times, each after another few of its 132 steps."""
+    undisturbed, killed = tmp_path / "undisturbed.npz", tmp_path / "killed.npz"
+    subprocess.run([sys.executable, *run_digits(tmp_path / "a", undisturbed)], check=True)
     command = [sys.executable, *run_digits(tmp_path / "b", killed)]
     rng = random.Random(0)
-    kills = 0
-    while not killed.exists():
+    for _ in range(KILLS):
         process = subprocess.Popen(command)
-        try:
-            # Late enough for torch to be imported and for some steps to be taken.
-            process.wait(rng.uniform(0.7, 1.0) * length if kills < 10 else 120)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            kills += 1
-    assert kills >= 1
+        saved(tmp_path / "b" / "run.ckpt", rng.randint(2, 9))
+        time.sleep(rng.uniform(0, 0.02))  # somewhere in a step, or while it is saved
+        process.kill()
+        process.wait()
+    assert not killed.exists()
+    subprocess.run(command, check=True)
     with np.load(undisturbed) as a, np.load(killed) as b:
         assert sorted(a) == sorted(b)
         for name in a:
             np.testing.assert_array_equal(a[name], b[name])
+
+
+def saved(path: Path, times: int) -> None:
+    """Wait until a checkpoint has been replaced so many times."""
+
+    def state() -> tuple[int, int] | None:
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        return found.st_ino, found.st_mtime_ns
+
+    last, end = state(), time.monotonic() + 60
+    while times and time.monotonic() < end:
+        if state() != last:
+            last, times = state(), times - 1
+        time.sleep(0.001)
+    assert not times, "it trains too slowly"
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
