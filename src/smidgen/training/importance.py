@@ -12,7 +12,7 @@ from smidgen.training.module import GraphModule
 from smidgen.training.objective import Teacher
 from smidgen.training.samples import Samples
 from smidgen.training.settings import Training
-from smidgen.transforms.prune.importance import absorbed
+from smidgen.transforms.prune.importance import absorbed, per_channel
 from smidgen.transforms.shrink import Channels
 
 Array = np.ndarray[Any, Any]
@@ -61,8 +61,6 @@ def taylor(
                 continue
             product = (weight.detach() * weight.grad).numpy()
             rest = tuple(a for a in range(product.ndim) if a != member.axis)
-            along = product.sum(rest)
-            for i, label in enumerate(site.channels.tolist()):
-                change[label] += along[member.positions(i)].sum()
+            np.add.at(change, site.channels, per_channel(site, member, product.sum(rest)))
         total += np.square(change)
     return np.sqrt(total / batches)

@@ -128,7 +128,8 @@ def remove_channels(
     training: Training | None = None,
 ) -> Graph:
     """Remove the least important channels until `left` of the target's quantity is left."""
-    from smidgen.transforms.prune.channels import channel_means, choose, remove
+    from smidgen.transforms.prune.channels import choose, remove
+    from smidgen.transforms.prune.importance import channel_means
     from smidgen.transforms.shrink import Channels
 
     channels = Channels(graph)

@@ -12,7 +12,7 @@ from smidgen.errors import RecipeError
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, GraphEditor
 from smidgen.transforms.prune import importance
-from smidgen.transforms.prune.channels import channel_means, choose, remove, uniform
+from smidgen.transforms.prune.channels import choose, remove, uniform
 from smidgen.transforms.prune.groups import Costs, find_groups
 from smidgen.transforms.rewrites._edit import set_constant
 from smidgen.transforms.shrink import Channels
@@ -110,7 +110,7 @@ def test_the_mean_of_what_goes_is_made_up_for(shared: Path) -> None:
     def error(small: Graph) -> float:
         return float(np.square(interpret(small, x[98:])[0] - want).mean())
 
-    assert error(remove(cut, channel_means(graph, [x[:98]]))) < 0.9 * error(remove(cut))
+    assert error(remove(cut, importance.channel_means(graph, [x[:98]]))) < 0.9 * error(remove(cut))
 
 
 def test_batch_norm_scales_rank_channels(shared: Path) -> None:

@@ -164,7 +164,8 @@ def remove(cut: Cut, means: dict[str, Array] | None = None) -> Graph:
 
     Args:
         cut: the choice.
-        means: mean of each channel (last axis) of activations by name, see `channel_means`: what
+        means: mean of each channel (last axis) of activations by name, see
+            `smidgen.transforms.prune.importance.channel_means`: what
             removed channels added on average goes into the bias of the layers that read them.
     """
     graph = cut.channels.graph
@@ -179,23 +180,6 @@ def remove(cut: Cut, means: dict[str, Array] | None = None) -> Graph:
         bias = added[stay] if old is None else old.reshape(-1) + added[stay]
         set_constant(edit, node, index, bias.astype(np.float32))
     return edit.finish()
-
-
-def channel_means(graph: Graph, inputs: list[Array]) -> dict[str, Array]:
-    """Mean over samples and positions of each channel (last axis) of activations."""
-    from smidgen.interpreter import batches, interpret
-
-    sums: dict[str, Array] = {}
-    counts: dict[str, int] = {}
-
-    def observe(name: str, array: Array) -> None:
-        flat = array.reshape(-1, array.shape[-1]).astype(np.float64)
-        sums[name] = sums.get(name, 0) + flat.sum(0)
-        counts[name] = counts.get(name, 0) + len(flat)
-
-    for rows in batches(graph, len(inputs[0])):
-        interpret(graph, [a[rows] for a in inputs], observe=observe)
-    return {name: sums[name] / counts[name] for name in sums}
 
 
 def _made_up(cut: Cut, means: dict[str, Array]) -> dict[str, Array]:

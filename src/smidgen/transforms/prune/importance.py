@@ -76,27 +76,34 @@ def activation(channels: Channels, rms: dict[str, Array]) -> Array:
             continue
         rest = tuple(a for a in range(weights.ndim) if a != member.axis)
         norms = np.sqrt(np.square(weights.astype(np.float64)).sum(rest))
-        per_channel = _per_channel(site, member, np.square(norms))
-        size = _per_channel(site, read, np.square(rms[name])) / (read.repeat * read.tiles)
-        np.add.at(scores, site.channels, np.sqrt(per_channel * size))
+        weight = per_channel(site, member, np.square(norms))
+        size = per_channel(site, read, np.square(rms[name])) / (read.repeat * read.tiles)
+        np.add.at(scores, site.channels, np.sqrt(weight * size))
     return scores
 
 
 def channel_rms(graph: Graph, inputs: list[Array]) -> dict[str, Array]:
     """Root mean square over samples and positions of each channel (last axis) of activations."""
+    return {name: np.sqrt(mean) for name, mean in channel_means(graph, inputs, np.square).items()}
+
+
+def channel_means(
+    graph: Graph, inputs: list[Array], of: Callable[[Array], Array] = np.asarray
+) -> dict[str, Array]:
+    """Mean over samples and positions of each channel (last axis) of activations, or a function."""
     from smidgen.interpreter import batches, interpret
 
     sums: dict[str, Array] = {}
     counts: dict[str, int] = {}
 
     def observe(name: str, array: Array) -> None:
-        flat = array.reshape(-1, array.shape[-1]).astype(np.float64)
-        sums[name] = sums.get(name, 0) + np.square(flat).sum(0)
+        flat = of(array.reshape(-1, array.shape[-1]).astype(np.float64))
+        sums[name] = sums.get(name, 0) + flat.sum(0)
         counts[name] = counts.get(name, 0) + len(flat)
 
     for rows in batches(graph, len(inputs[0])):
         interpret(graph, [a[rows] for a in inputs], observe=observe)
-    return {name: np.sqrt(sums[name] / counts[name]) for name in sums}
+    return {name: sums[name] / counts[name] for name in sums}
 
 
 def normalized(scores: Array, groups: list[Group]) -> Array:
@@ -144,10 +151,10 @@ def _data(graph: Graph, site: Site, member: AxisRef) -> Array | None:
 
 def _add(scores: Array, site: Site, member: AxisRef, along: Array) -> None:
     """Add values (axis size,) to the channels at whose positions they lie."""
-    np.add.at(scores, site.channels, _per_channel(site, member, along))
+    np.add.at(scores, site.channels, per_channel(site, member, along))
 
 
-def _per_channel(site: Site, member: AxisRef, along: Array) -> Array:
+def per_channel(site: Site, member: AxisRef, along: Array) -> Array:
     """Sum of the values at each channel's positions (channels of the site,)."""
     size = site.coupling.size
     tile = np.arange(member.tiles)[:, None] * member.period + np.arange(member.repeat)
