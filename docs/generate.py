@@ -71,7 +71,7 @@ def _cell(text: str) -> str:
 _CLI_HEAD = """\
 # Command line
 
-Made by `python -m docs.generate` from `src/smidgen/cli.py`; `smidgen COMMAND --help` says the same.
+Made by `python -m docs.generate` from `src/smidgen/cli/`; `smidgen COMMAND --help` says the same.
 
 Every command takes `--json`, which prints figures, and errors too, for programs to read. It exits
 with 0, with 1 when a check failed (does not fit, does not agree), or with 2 when the input was bad.

@@ -1,0 +1,5 @@
+"""`python -m smidgen.cli`."""
+
+from smidgen.cli import main
+
+main()
