@@ -18,7 +18,7 @@ from tests.fuzzing import survive
 
 MINUTES = float(os.environ.get("SMIDGEN_FUZZ_MINUTES", "30"))
 LARGEST = 700_000  # bytes of a file that is mutated: larger ones hold more of the same
-ROUND = {".tflite": 400, ".onnx": 200, ".keras": 40, ".h5": 40, ".pt2": 20}
+ROUND = {".tflite": 200, ".onnx": 100, ".keras": 20, ".h5": 20, ".pt2": 10}
 READERS = {
     ".tflite": "tests.fuzzing:load_tflite",
     ".onnx": "tests.fuzzing:load_onnx",

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import importlib
 import io
+import os
 import random
 import resource
 import subprocess
 import sys
 import tempfile
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 MEMORY_LIMIT = 1 << 30
-SLOWEST = 10.0
+SLOWEST = 10.0  # seconds of processor time: other work on the machine is not the file's fault
 RUN_MACS = 20_000_000
 PLANNED_BYTES = 1 << 20  # planning larger graphs takes its time
 INTERESTING = (0, 1, 4, 0x7F, 0xFF, 0xFFFF, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF, 0xFFFFFFF0)
@@ -177,6 +177,12 @@ def survive(reader: str, files: list[Path], count: int, seed: int = 1) -> Counte
     return Counter(dict(zip(words[::2], map(int, words[1::2]), strict=True)))
 
 
+def processor_seconds() -> float:
+    """What this process and the readers that it started have used."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
+
+
 def main() -> None:
     from smidgen.errors import SmidgenError
 
@@ -190,7 +196,7 @@ def main() -> None:
         share = count // len(files) + (index < count % len(files))
         damaged_files = mutations(data, seed + index, share) if count else [data]
         for number, damaged in enumerate(damaged_files):
-            start = time.monotonic()
+            start = processor_seconds()
             message = ""
             try:
                 read(damaged)
@@ -201,7 +207,8 @@ def main() -> None:
             except BaseException:
                 print(f"file {sys.argv[4 + index]}, mutation {number}", file=sys.stderr)
                 raise
-            assert time.monotonic() - start < SLOWEST
+            took = processor_seconds() - start
+            assert took < SLOWEST, f"{sys.argv[4 + index]}, mutation {number}: {took:.1f} s"
             assert len(message) < 2000, "longer than a person reads"
     print(*(f"{outcome} {times}" for outcome, times in seen.items()))
 

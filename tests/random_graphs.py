@@ -31,26 +31,32 @@ SAMPLES = 8  # that the scales are chosen from
 LARGEST = 2048  # elements of an activation
 
 
-def graphs(min_ops: int = 3, max_ops: int = 12, dtype: str = "int8") -> st.SearchStrategy[Graph]:
+def graphs(
+    min_ops: int = 3, max_ops: int = 12, dtype: str = "int8", only: frozenset[str] | None = None
+) -> st.SearchStrategy[Graph]:
     """Graphs with branches, residual sums, concatenations and several outputs.
 
     Args:
         min_ops: fewest operators.
         max_ops: most operators.
         dtype: "int8", now and then with float32 inputs and outputs, or "float32".
+        only: the operators to grow by, such as `TELLING`, without fused activations; None for
+            all. What quantizes or rescales an operand, or reads one left over, comes on top.
 
     Returns:
         A strategy of verified graphs with inputs of batch 1.
     """
-    return _graphs(min_ops, max_ops, dtype)
+    return _graphs(min_ops, max_ops, dtype, only)
 
 
 @st.composite
-def _graphs(draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str) -> Graph:
+def _graphs(
+    draw: st.DrawFn, min_ops: int, max_ops: int, dtype: str, only: frozenset[str] | None
+) -> Graph:
     goal = draw(st.integers(min_ops, max_ops))
-    growth = Growth(draw, dtype, goal)
+    growth = Growth(draw, dtype, goal, ("NONE",) if only else tuple(BOUNDS))
     growth.start()
-    names = [name for name in steps(dtype) if growth.fits(name)]
+    names = [name for name in sorted(only or steps(dtype)) if growth.fits(name)]
     only_here = [
         name for name in names if not get_op(name).runs_on("tflm", TensorType((1,), dtype))
     ]
@@ -127,9 +133,12 @@ def _real(array: Array, quant: QuantParams | None) -> Array:
 class Growth:
     """A graph as far as it has grown, with the values of every activation for a few samples."""
 
-    def __init__(self, draw: st.DrawFn, dtype: str, goal: int) -> None:
+    def __init__(
+        self, draw: st.DrawFn, dtype: str, goal: int, activations: tuple[str, ...]
+    ) -> None:
         self.draw = draw
         self.dtype = dtype
+        self.activations = activations
         # What neither has alone must not meet in one graph; TFLM is the one that matters.
         self.runtime = draw(st.sampled_from(("tflm", "tflm", "tflm", "litert_ref")))
         self.rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -216,7 +225,7 @@ class Growth:
         fields = {f.name for f in dataclasses.fields(cls)}  # type: ignore[arg-type]
         given: dict[str, Any] = {}
         if "fused_activation_function" in fields:
-            given["fused_activation_function"] = self.draw(st.sampled_from(tuple(BOUNDS)))
+            given["fused_activation_function"] = self.draw(st.sampled_from(self.activations))
         if "alpha" in fields:
             given["alpha"] = self.draw(st.sampled_from((0.01, 0.1, 0.3)))
         return cls(**given)

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from smidgen.ir import QuantParams, TensorType
 from smidgen.ops import Op, Operand, get_op
-from smidgen.ops._activation import BOUNDS
 
 if TYPE_CHECKING:
     from tests.random_graphs import Growth
@@ -61,7 +60,7 @@ def _window(g: Growth) -> dict[str, Any]:
         "stride_h": g.draw(st.integers(1, 2)),
         "stride_w": g.draw(st.integers(1, 2)),
         "padding": g.draw(st.sampled_from(("SAME", "SAME", "VALID"))),
-        "fused_activation_function": g.draw(st.sampled_from(tuple(BOUNDS))),
+        "fused_activation_function": g.draw(st.sampled_from(g.activations)),
     }
 
 
@@ -94,7 +93,7 @@ def _fully_connected(g: Growth, x: str) -> None:
     type = g.builder.type(x)
     keep = type.rank > 2 and g.draw(st.booleans())
     op = get_op("FULLY_CONNECTED")(
-        fused_activation_function=g.draw(st.sampled_from(tuple(BOUNDS))), keep_num_dims=keep
+        fused_activation_function=g.draw(st.sampled_from(g.activations)), keep_num_dims=keep
     )
     g.weighted(op, x, (g.draw(st.integers(1, 12)), type.shape[-1] if keep else type.size))
 
@@ -392,6 +391,13 @@ UNSTABLE = frozenset(
 # What LiteRT's reference kernels compute in a way of their own (see `tests/ops/test_matrix.py`).
 OTHERWISE = frozenset(
     ("ABS", "DIV", "FULLY_CONNECTED", "LEAKY_RELU", "LOGISTIC", "PRELU", "RELU", "SUM", "TANH")
+)
+# Operators whose results are others with nearly every other byte of their operands.
+TELLING = frozenset(
+    (
+        *("ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D"),
+        *("FULLY_CONNECTED", "MUL", "PAD", "RESHAPE", "TRANSPOSE"),
+    )
 )
 # What cannot be part of these graphs, and why.
 LEFT_OUT = {

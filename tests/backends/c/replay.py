@@ -10,8 +10,9 @@ Between two steps a driver looks at the arena:
 What lives is worked out from the addresses alone, backwards from the outputs: a step needs what
 it reads, and what is needed later but not written by it. Where a plan puts two live tensors over
 each other, or a kernel overwrites what it has yet to read, the tensors that come out are wrong, and
-the caller compares every one of them. Values alone can hide a fault (after RELU most bytes are
-equal), so a step can also be replayed on operands of its own, drawn at random.
+the caller compares every one of them, and the outputs once more at the end. Values alone can hide a
+fault (after RELU most bytes are equal), so a step can also be replayed on operands of its own,
+drawn at random.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import subprocess
 import tempfile
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +88,7 @@ int main(int argc, char **argv) {
     step_number = 0;
     prepare();
     if (invoke[atoi(argv[1])](arena) != 0) return 6;
+    fwrite(arena, 1, size, stdout);
   }
   free(arena), free(before), free(image), free(flags);
   return 0;
@@ -170,17 +172,27 @@ class Replay:
                 if not within:
                     raise ReplayError(f"{event.step.node.label} is off by {size} {run.what}")
                 at += got.nbytes
+            end = np.frombuffer(done.stdout, np.uint8, arena.bytes, at)
+            at += end.nbytes
+            for name, want in run.outputs.items():
+                size, within = difference(want, _get(end, graph, arena, name))
+                if not within:
+                    raise ReplayError(f"output {name} is off by {size} at the end {run.what}")
         assert at == len(done.stdout)
 
 
 @dataclass(frozen=True)
 class _Run:
-    """One replay: before each step the arena's bytes and their flags, and what it must compute."""
+    """One replay: before each step the arena's bytes and their flags, and what it must compute.
+
+    `outputs` is what the graph's outputs must be at the end, if the steps belong together.
+    """
 
     what: str
     images: list[Array]
     flags: list[Array]
     wants: list[Array]
+    outputs: dict[str, Array] = field(default_factory=dict)
 
     def record(self) -> bytes:
         """What the driver reads."""
@@ -264,7 +276,8 @@ def _whole(graph: Graph, arena: Arena, events: list[_Event], rng: np.random.Gene
     for event in events:
         tensor = want[event.step.outputs[0]]
         wants.append(tensor if event.rows == slice(None) else tensor[:, event.rows])
-    return _Run("in its place in the network", images, flags, wants)
+    outputs = {name: want[name] for name in graph.outputs}
+    return _Run("in its place in the network", images, flags, wants, outputs)
 
 
 def _each(graph: Graph, arena: Arena, events: list[_Event], rng: np.random.Generator) -> _Run:
