@@ -63,7 +63,9 @@ def main() -> None:
         while time.monotonic() < end:
             number += 1
             for suffix, paths in given.items():
-                seen[suffix] += survive(READERS[suffix], paths, ROUND[suffix], seed=1000 * number)
+                seen[suffix] += survive(
+                    READERS[suffix], paths, ROUND[suffix], seed=1000 * number, timeout=1800
+                )
             print(number, {k: dict(v) for k, v in seen.items()}, flush=True)
     kinds = sorted({kind for counter in seen.values() for kind in counter})
     rows = [

@@ -156,7 +156,9 @@ def load_pt2(data: bytes) -> None:
     load_and_plan(data, ".pt2")
 
 
-def survive(reader: str, files: list[Path], count: int, seed: int = 1) -> Counter[str]:
+def survive(
+    reader: str, files: list[Path], count: int, seed: int = 1, timeout: float = 280
+) -> Counter[str]:
     """Read ``count`` mutations of ``files`` in a process of its own, under a limit on memory.
 
     Args:
@@ -164,13 +166,14 @@ def survive(reader: str, files: list[Path], count: int, seed: int = 1) -> Counte
         files: What to damage, in turn.
         count: Mutations in all; 0 reads the files as they are.
         seed: For the damage.
+        timeout: Seconds that all of it may take.
 
     Returns:
         How often each outcome was seen: ``"ok"`` or the name of the typed error.
     """
     command = [sys.executable, "-m", "tests.fuzzing", reader, str(count), str(seed)]
     done = subprocess.run(
-        [*command, *map(str, files)], capture_output=True, text=True, timeout=280, check=False
+        [*command, *map(str, files)], capture_output=True, text=True, timeout=timeout, check=False
     )
     assert done.returncode == 0, done.stderr[-4000:]
     words = done.stdout.split()

@@ -112,14 +112,16 @@ def _cell(item: Any) -> str:
 
 def survey(model: str, found: Sequence[Surveyed]) -> list[Any]:
     """The operators of a file that cannot be read whole, and what to do about each that is why."""
-    rows = [(x.index, x.operator, x.layer, x.output, x.problem or "") for x in found]
+    rows = [
+        (x.index, *map(escape, (x.operator, x.layer, x.output, x.problem or ""))) for x in found
+    ]
     bad = [x for x in found if x.problem]
     ways = dict.fromkeys(f"{x.operator}: {x.hint}" for x in bad if x.hint)
     columns = ("#", "operator ", "layer ", "output ", "problem ")
     return [
         table(model, columns, rows),
         f"{len(bad)} of {len(found)} operators cannot be read. What would work:",
-        *(f"  {way}" for way in ways),
+        *(f"  {escape(way)}" for way in ways),
     ]
 
 

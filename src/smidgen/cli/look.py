@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from smidgen.cli._shared import Fixed, Json, Model, Shapes, exit_if, load_model, show
+from smidgen.errors import SmidgenError, UnsupportedModelError
+
+if TYPE_CHECKING:
+    from smidgen.frontends import Surveyed
 
 
 def inspect(
@@ -28,16 +33,14 @@ def inspect(
     import dataclasses
 
     from smidgen import signatures, tables
-    from smidgen.errors import UnsupportedModelError
     from smidgen.facts import describe, describe_on
-    from smidgen.frontends import survey
     from smidgen.targets.board import load_board
 
     try:
         graph = load_model(model, shapes, fixed, signature)
     except UnsupportedModelError as error:
-        found = survey(model, signature)
-        if not found:
+        found = _surveyed(model, signature, shapes, fixed)
+        if not any(one.problem for one in found):
             raise
         problem = {"message": error.message, "where": error.where, "hint": error.hint}
         bad = {"error": problem, "operators": [dataclasses.asdict(one) for one in found]}
@@ -53,6 +56,20 @@ def inspect(
     show(as_json, facts, text)
     if board is not None:
         exit_if(not on.fits)
+
+
+def _surveyed(
+    model: Path, signature: str | None, shapes: list[str] | None, fixed: list[str] | None
+) -> list[Surveyed]:
+    """The operators of a file that does not load; none where that is not their fault."""
+    from smidgen import tables
+    from smidgen.frontends import survey
+
+    dims, values = tables.parse_shapes(shapes), tables.parse_fixed(fixed)
+    try:
+        return survey(model, signature=signature, shapes=dims, fixed=values)
+    except SmidgenError:
+        return []
 
 
 def boards(as_json: Json = False) -> None:

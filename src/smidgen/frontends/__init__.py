@@ -9,12 +9,13 @@ from typing import Any
 
 from smidgen.errors import DataError, ModelFileError, UnsupportedModelError
 from smidgen.frontends.saved_model import is_saved_model, load_saved_model
-from smidgen.frontends.tflite.survey import Surveyed as Surveyed
+from smidgen.frontends.surveyed import Surveyed as Surveyed
 from smidgen.frontends.torch_export import (
     from_torch_module,
     is_torch_file,
     is_torch_module,
     load_torch,
+    survey_torch,
 )
 from smidgen.ir import Graph
 
@@ -105,8 +106,7 @@ def load(
         return read(path, signature=signature)
     if is_torch_file(path, head):
         return load_torch(path)
-    zipped, suffixes = head[:4] == b"PK\x03\x04", (".h5", ".hdf5", ".keras")
-    if zipped or head == b"\x89HDF\r\n\x1a\n" or path.suffix in suffixes:
+    if _is_keras(path, head):
         return load_keras(path)
     raise ModelFileError("is of no known format", where=str(path), hint=_SUPPORTED)
 
@@ -129,19 +129,52 @@ def signatures(source: str | os.PathLike[str]) -> tuple[str, ...]:
     return keys(source) if _is_tflite(source) else ()
 
 
-def survey(source: str | os.PathLike[str], signature: str | None = None) -> list[Surveyed]:
+def survey(
+    source: str | os.PathLike[str],
+    *,
+    signature: str | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    fixed: Mapping[str, Any] | None = None,
+) -> list[Surveyed]:
     """Every operator of a model file, those that `load` refuses with the reason and a way out.
 
     Args:
-        source: path of a model.
-        signature: as in `load`.
+        source: path of a `.tflite`, `.onnx`, `.pt2`, `.keras` or `.h5` file.
+        signature, shapes, fixed: as in `load`.
 
     Returns:
-        One entry for each operator of a `.tflite` file; [] for any other file.
-    """
-    from smidgen.frontends.tflite.survey import survey as look
+        One entry for each operator or layer, in the file's order; [] for what is no such file.
 
-    return look(source, signature) if _is_tflite(source) else []
+    Raises:
+        SmidgenError: the file cannot be read as far as its operators.
+
+    Example:
+        >>> [one.operator for one in survey("model.tflite") if one.problem]
+        []
+    """
+    path = Path(source)
+    if not path.is_file():
+        return []
+    if _is_tflite(path):
+        from smidgen.frontends.tflite.survey import survey as look
+
+        return look(path, signature)
+    if _is_onnx(path):
+        from smidgen.frontends.onnx.survey import survey as look_onnx
+
+        return look_onnx(path, shapes, fixed)
+    with path.open("rb") as file:
+        head = file.read(8)
+    if is_torch_file(path, head):
+        return survey_torch(path)
+    from smidgen.frontends.keras import survey_keras
+
+    return survey_keras(path) if _is_keras(path, head) else []
+
+
+def _is_keras(path: Path, head: bytes) -> bool:
+    zipped, suffixes = head[:4] == b"PK\x03\x04", (".h5", ".hdf5", ".keras")
+    return zipped or head == b"\x89HDF\r\n\x1a\n" or path.suffix in suffixes
 
 
 def _is_tflite(source: Any) -> bool:

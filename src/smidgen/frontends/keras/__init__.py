@@ -17,9 +17,10 @@ from smidgen.frontends._sandbox import run_reader
 from smidgen.frontends.keras.convert import refuse_unsupported, roles_of, to_graph
 from smidgen.frontends.keras.spec import parse_config, parse_model
 from smidgen.frontends.keras.weights import assign_h5, assign_keras, assign_lists
+from smidgen.frontends.surveyed import Surveyed
 from smidgen.ir import Graph
 
-__all__ = ["SUFFIXES", "from_keras_model", "is_keras_model", "load_keras"]
+__all__ = ["SUFFIXES", "from_keras_model", "is_keras_model", "load_keras", "survey_keras"]
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 
@@ -51,6 +52,28 @@ def load_keras(path: str | Path) -> Graph:
         (1, 8, 8, 1)
     """
     path = Path(path)
+    header, arrays = _read(path)
+    try:
+        return _graph_of(header, arrays, path.stem)
+    except SmidgenError as error:
+        error.where = f"{path.name}: {error.where}" if error.where else path.name
+        raise
+
+
+def survey_keras(path: Path) -> list[Surveyed]:
+    """Every layer of a file, those that are not read with the reason and a way out.
+
+    Raises:
+        SmidgenError: it is no such file.
+    """
+    from smidgen.frontends.keras.survey import survey
+
+    header, arrays = _read(path)
+    return survey(parse_config(header["config"]), lambda: _graph_of(header, arrays, path.stem))
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """What the process that reads a file found in it."""
     if importlib.util.find_spec("h5py") is None:
         raise ToolMissingError("h5py", extra="keras", purpose="reading Keras files")
     if not path.is_file():
@@ -63,12 +86,7 @@ def load_keras(path: str | Path) -> Graph:
         memory=MEMORY + 8 * size,
     )
     with output:
-        header, arrays = _received(output)
-    try:
-        return _graph_of(header, arrays, path.stem)
-    except SmidgenError as error:
-        error.where = f"{path.name}: {error.where}" if error.where else path.name
-        raise
+        return _received(output)
 
 
 def _graph_of(header: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]], name: str) -> Graph:

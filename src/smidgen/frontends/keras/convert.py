@@ -49,7 +49,11 @@ def refuse_unsupported(model: ModelSpec) -> None:
         UnsupportedModelError: with the first layer of each class that has no rule, or the first
             of another dtype policy.
     """
-    layers = [spec for spec in model.leaves() if spec.class_name != "InputLayer"]
+    refuse_layers([spec for spec in model.leaves() if spec.class_name != "InputLayer"])
+
+
+def refuse_layers(layers: list[LayerSpec]) -> None:
+    """`refuse_unsupported` of some layers."""
     _refuse_unknown([spec for spec in layers if rule_of(spec) is None])
     for spec in layers:
         policy = policy_name(spec.config.get("dtype"))
@@ -59,6 +63,15 @@ def refuse_unsupported(model: ModelSpec) -> None:
                 where=spec.label,
                 hint="load the float model: Smidgen quantizes it",
             )
+
+
+def problem_of(spec: LayerSpec) -> UnsupportedModelError | None:
+    """Why a layer alone would be refused, if it would."""
+    try:
+        refuse_layers([spec])
+    except UnsupportedModelError as error:
+        return error
+    return None
 
 
 def _refuse_unknown(unknown: list[LayerSpec]) -> None:

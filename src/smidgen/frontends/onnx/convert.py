@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -14,65 +13,23 @@ from smidgen.frontends.lowering import Lowering, to_integers
 from smidgen.frontends.onnx.attributes import read_attributes
 from smidgen.frontends.onnx.folding import FoldingBuilder
 from smidgen.frontends.onnx.functions import resolved, schema_function, without
-from smidgen.frontends.onnx.inputs import Fixed, Shapes, input_specs
+from smidgen.frontends.onnx.inputs import Fixed, InputSpec, Shapes, input_specs
 from smidgen.frontends.onnx.operators import rules
 from smidgen.frontends.onnx.operators.quantized import on_integers
 from smidgen.frontends.onnx.reader import (
     DAMAGED,
     DOMAINS,
-    MAX_DEPTH,
     ExternalData,
     clean,
     opset_of,
 )
+from smidgen.frontends.onnx.scope import Scope
 from smidgen.frontends.onnx.site import NodeSite, Operand, RawInput
-from smidgen.frontends.onnx.tensors import graph_dtype, narrowed, to_array
+from smidgen.frontends.onnx.tensors import graph_dtype, narrowed
 from smidgen.frontends.onnx.unsupported import advice
 from smidgen.ir import Graph, QuantParams, TensorType
 
 MAX_NODES = 50_000
-
-
-@dataclass
-class Scope:
-    """The names that a graph, branch or function body can see.
-
-    Args:
-        opsets: versions by domain.
-        parent: the graph around a branch.
-        bound: attributes of the call, for a function body.
-        depth: how deep functions and branches nest here.
-    """
-
-    opsets: Mapping[str, int]
-    parent: Scope | None = None
-    bound: Mapping[str, Any] = field(default_factory=dict)
-    depth: int = 0
-
-    def __post_init__(self) -> None:
-        self.values: dict[str, Operand | RawInput] = {}
-        self.tensors: dict[str, Any] = {}  # initializers that nobody has read yet
-
-    def find(self, name: str, external: ExternalData) -> Operand | RawInput | None:
-        """What a name stands for, None if nothing."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope.values:
-                return scope.values[name]
-            if name in scope.tensors:
-                scope.values[name] = to_array(scope.tensors.pop(name), external)
-                return scope.values[name]
-            scope = scope.parent
-        return None
-
-    def inner(self, **changes: Any) -> Scope:
-        """A scope within this one."""
-        if self.depth >= MAX_DEPTH:
-            raise ModelFileError(f"functions and branches nest over {MAX_DEPTH} deep", hint=DAMAGED)
-        return Scope(
-            **{"opsets": self.opsets, "parent": self, "bound": self.bound, **changes},
-            depth=self.depth + 1,
-        )
 
 
 def to_graph(model: Any, name: str, external: ExternalData, shapes: Shapes, fixed: Fixed) -> Graph:
@@ -107,8 +64,8 @@ class Converter:
         self.declared: dict[str, str] = {}  # the graph's inputs by the model's names
         self.visited = 0
 
-    def run(self, shapes: Shapes, fixed: Fixed) -> Graph:
-        """The graph."""
+    def begin(self, shapes: Shapes, fixed: Fixed) -> tuple[Scope, list[InputSpec]]:
+        """The names that nodes of the model's graph can see at first, and its inputs."""
         graph = self.model.graph
         opsets = {entry.domain: entry.version for entry in self.model.opset_import}
         scope = Scope({**opsets, "": self.opset})
@@ -122,6 +79,12 @@ class Converter:
                 raw = RawInput(spec.name, str(spec.dtype), spec.shape)
                 narrow = spec.dtype.kind in "iu" and spec.dtype.itemsize == 1
                 scope.values[spec.name] = raw if narrow else self._declare(raw, None)
+        return scope, specs
+
+    def run(self, shapes: Shapes, fixed: Fixed) -> Graph:
+        """The graph."""
+        graph = self.model.graph
+        scope, specs = self.begin(shapes, fixed)
         self._nodes(graph.node, scope, "")
         outputs = [self._output(info.name, scope) for info in graph.output]
         if not outputs:
@@ -254,10 +217,7 @@ class Converter:
         if function is not None:
             return self._call(function, node, inputs, scope, label, prefix)
         if domain not in DOMAINS:
-            raise _NoRuleError(
-                f"operators of {clean(domain)!r} are not supported",
-                hint="export the model with operators of ai.onnx alone",
-            )
+            raise no_rule(node)
         attributes = read_attributes(node, scope.bound, self.external, label)
         if node.op_type == "If" and not domain:
             return self._branch(attributes, inputs, scope, label, prefix)
@@ -273,7 +233,7 @@ class Converter:
             [bool(name) for name in node.output],
             self._declare,
         )
-        self.at.layer = _layer(node, prefix)
+        self.at.layer = layer_of(node, prefix)
         if rule is not None:
             result = on_integers(site, rule) if self._quantized(site) else rule(site)
             results = list(result) if isinstance(result, (list, tuple)) else [result]
@@ -283,7 +243,7 @@ class Converter:
         body = schema_function(node, version, self._types(inputs)) if not domain else None
         if body is not None:
             return self._call(body, node, inputs, scope, label, prefix)
-        raise _NoRuleError("this operator is not supported", hint=advice(node.op_type))
+        raise no_rule(node)
 
     def _quantized(self, site: NodeSite) -> bool:
         """Whether a node that knows nothing of scales is given integers with a scale."""
@@ -340,7 +300,7 @@ class Converter:
             if value is not None:
                 inner.values[name] = value
         missing = set(function.input) - set(inner.values)
-        self._nodes([without(n, missing) for n in function.node], inner, _layer(node, prefix))
+        self._nodes([without(n, missing) for n in function.node], inner, layer_of(node, prefix))
         return [inner.find(name, self.external) for name in function.output]
 
     def _branch(
@@ -369,18 +329,21 @@ class Converter:
         self._nodes(body.node, inner, prefix)
         return [inner.find(output.name, self.external) for output in body.output]
 
+    def _is_known(self, node: Any, scope: Scope) -> bool:
+        """Whether there is a rule for a node's operator, or a function that it stands for."""
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        return (
+            (node.domain, node.op_type, node.overload) in self.functions
+            or node.op_type == "If"
+            or (domain, node.op_type) in rules()
+            or schema_function(node, scope.opsets.get("", 1), None) is not None
+        )
+
     def _all_unsupported(
         self, error: _NoRuleError, rest: Sequence[Any], scope: Scope
     ) -> SmidgenError:
         """The refusal of one node, with the names of operators after it that would fail, too."""
-        others = Counter(
-            node.op_type
-            for node in rest[1:]
-            if (node.domain, node.op_type, node.overload) not in self.functions
-            and node.op_type != "If"
-            and ("" if node.domain == "ai.onnx" else node.domain, node.op_type) not in rules()
-            and schema_function(node, scope.opsets.get("", 1), None) is None
-        )
+        others = Counter(node.op_type for node in rest[1:] if not self._is_known(node, scope))
         others.pop(rest[0].op_type, None)
         message = error.message
         if others:
@@ -393,13 +356,24 @@ class _NoRuleError(UnsupportedModelError):
     """No rule for an operator; the only refusal that may stand for many."""
 
 
+def no_rule(node: Any) -> UnsupportedModelError:
+    """The refusal of a node whose operator has no rule."""
+    if node.domain not in ("ai.onnx", *DOMAINS):
+        return _NoRuleError(
+            f"operators of {clean(node.domain)!r} are not supported",
+            hint="export the model with operators of ai.onnx alone",
+        )
+    return _NoRuleError("this operator is not supported", hint=advice(node.op_type))
+
+
 def _type(at: Lowering, operand: Operand) -> TensorType:
     if isinstance(operand, str):
         return at.type(operand)
     return TensorType(operand.shape, graph_dtype(operand.dtype))
 
 
-def _layer(node: Any, prefix: str) -> str:
+def layer_of(node: Any, prefix: str) -> str:
+    """What a node's layer is called."""
     name = clean(node.name or next(iter(node.output), "") or node.op_type)
     return f"{prefix}/{name}" if prefix else name
 

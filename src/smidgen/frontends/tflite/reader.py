@@ -8,9 +8,10 @@ from functools import partial
 from typing import TypeVar
 
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
+from smidgen.frontends.surveyed import Surveyed
 from smidgen.frontends.tflite.known import KNOWN, folded, known
 from smidgen.frontends.tflite.resources import Resources
-from smidgen.frontends.tflite.survey import Surveyed, advice
+from smidgen.frontends.tflite.survey import advice
 from smidgen.frontends.tflite.tensors import DAMAGED, clean, vector
 from smidgen.frontends.tflite.uint8 import ShiftedTensors, computes_uint8
 from smidgen.frontends.tflite.variables import (
@@ -113,6 +114,8 @@ class Reader(Resources):
             self._resource(name, record)
         elif name in KNOWN:
             self._known(name, record)
+        elif name in self.made_of_others:
+            self.made_of_others[name](record)
         elif name not in all_ops() or isinstance(get_op(name).tflite_read, Unsupported):
             raise UnsupportedModelError(f"{name} is not supported", hint=advice(name))
         else:

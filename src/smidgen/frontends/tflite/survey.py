@@ -8,9 +8,9 @@ rest is looked at as if it had been read.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 
+from smidgen.frontends.surveyed import Surveyed
 from smidgen.frontends.tflite.functions import choose_function, file_bytes
 from smidgen.schema import decode
 
@@ -73,27 +73,6 @@ _OTHER = "express it with operators that are supported (docs/operators.md lists 
 def advice(operator: str) -> str:
     """What to use in place of an operator that is not supported."""
     return _CUSTOM if operator.startswith("CUSTOM") else ADVICE.get(operator, _OTHER)
-
-
-@dataclass(frozen=True)
-class Surveyed:
-    """One operator of a file.
-
-    Args:
-        index: its number.
-        operator: LiteRT name.
-        layer: the name of its first result.
-        output: the type of that result, as the file declares it; "" if that cannot be read.
-        problem: why it is not read, or None.
-        hint: what to do about that, or None.
-    """
-
-    index: int
-    operator: str
-    layer: str
-    output: str
-    problem: str | None = None
-    hint: str | None = None
 
 
 def survey(source: str | os.PathLike[str] | bytes, signature: str | None = None) -> list[Surveyed]:

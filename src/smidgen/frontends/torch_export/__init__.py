@@ -19,9 +19,10 @@ import numpy as np
 from smidgen.errors import ModelFileError, SmidgenError, UnsupportedModelError
 from smidgen.frontends import torch_reader
 from smidgen.frontends._sandbox import run_reader
+from smidgen.frontends.surveyed import Surveyed
 from smidgen.ir import Graph
 
-__all__ = ["from_torch_module", "is_torch_file", "is_torch_module", "load_torch"]
+__all__ = ["from_torch_module", "is_torch_file", "is_torch_module", "load_torch", "survey_torch"]
 
 SECONDS = 8.0  # for a file of a few megabytes; larger ones get more
 MEMORY = 768 << 20
@@ -63,6 +64,25 @@ def load_torch(path: str | Path) -> Graph:
             TorchScript.
     """
     path = Path(path)
+    header, arrays = _read(path)
+    return _graph(header, arrays, path.stem, path.name)
+
+
+def survey_torch(path: Path) -> list[Surveyed]:
+    """Every operator of a `.pt2` file, those that are not read with the reason and a way out.
+
+    Raises:
+        SmidgenError: it is no such file, or its inputs are not what graphs have.
+    """
+    from smidgen.frontends.torch_export.program import parse
+    from smidgen.frontends.torch_export.survey import survey
+
+    header, arrays = _read(path)
+    return survey(parse(header["program"]), arrays)
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
+    """What the process that reads a file found in it."""
     names = _members(path)
     if not any(
         name.endswith(("/archive_format", _OLD_PROGRAM)) for name in ("/" + n for n in names)
@@ -76,8 +96,7 @@ def load_torch(path: str | Path) -> Graph:
         memory=MEMORY + 8 * size,
     )
     with output:
-        header, arrays = _received(output)
-    return _graph(header, arrays, path.stem, path.name)
+        return _received(output)
 
 
 def is_torch_module(source: object) -> bool:

@@ -53,13 +53,13 @@ def to_graph(program: Program, arrays: Mapping[str, Array], name: str) -> Graph:
             hint="take the state as an input and return the new one as an output, and call "
             "model.eval() if these are statistics",
         )
-    conversion = _Conversion(name)
+    conversion = Conversion(name)
     conversion.declare(program, arrays)
     conversion.run(program)
     return conversion.finish(program)
 
 
-class _Conversion:
+class Conversion:
     """The state of one conversion: the graph so far and the tensors by name."""
 
     def __init__(self, name: str) -> None:
@@ -119,18 +119,23 @@ class _Conversion:
 
     def run(self, program: Program) -> None:
         """Convert the calls of a program, whose inputs have values."""
-        last_read = _last_reads(program)
-        for step, call in enumerate(program.calls):
-            self.at.layer = call.module or call.packet.strip("_")
-            site = Site(self.at, call, self.values, program.tensors, self.sources)
-            try:
-                self._convert(site, step, last_read)
-            except SmidgenError as error:
-                if error.where is None:
-                    error.where = call.label
-                raise
-            except (ValueError, IndexError, TypeError, OverflowError) as error:
-                raise site.malformed(f"its arguments do not fit: {str(error)[:200]}") from error
+        last_read = last_reads(program)
+        for step in range(len(program.calls)):
+            self.convert(program, step, last_read)
+
+    def convert(self, program: Program, step: int, last_read: Mapping[str, int]) -> None:
+        """Convert one call of a program; `last_read` is of its tensors (see `last_reads`)."""
+        call = program.calls[step]
+        self.at.layer = call.module or call.packet.strip("_")
+        site = Site(self.at, call, self.values, program.tensors, self.sources)
+        try:
+            self._convert(site, step, last_read)
+        except SmidgenError as error:
+            if error.where is None:
+                error.where = call.label
+            raise
+        except (ValueError, IndexError, TypeError, OverflowError) as error:
+            raise site.malformed(f"its arguments do not fit: {str(error)[:200]}") from error
 
     def _convert(self, site: Site, step: int, last_read: Mapping[str, int]) -> None:
         call = site.call
@@ -210,7 +215,7 @@ class _Conversion:
         if len(parts) != 1 or len(given) != len(parts[0].inputs):
             raise site.malformed("it does not wrap one part of the program")
         (part,) = parts
-        inner = _Conversion.__new__(_Conversion)
+        inner = Conversion.__new__(Conversion)
         inner.at, inner.sources, inner.known = self.at, self.sources, self.known
         inner.roots, inner.stored, inner.inputs = {}, set(), set()
         inner.values = {
@@ -269,7 +274,7 @@ def _references(given: Any) -> Any:
             yield from _references(each)
 
 
-def _last_reads(program: Program) -> dict[str, int]:
+def last_reads(program: Program) -> dict[str, int]:
     """By tensor: the last call that reads it; outputs are read after all calls."""
     last: dict[str, int] = {}
     for step, call in enumerate(program.calls):
