@@ -14,7 +14,9 @@ from smidgen import errors
 from smidgen.errors import ModelFileError, SmidgenError
 
 MEGABYTE = 1 << 20
+PATIENCE = 10
 _REFUSED = 3  # exit status of a reader that has printed a refusal
+_OUT_OF_TIME = 24  # the signal of Unix for a process that has used up its processor time
 
 
 def run_reader(module: str, path: Path, *, seconds: float, memory: int) -> IO[bytes]:
@@ -23,7 +25,8 @@ def run_reader(module: str, path: Path, *, seconds: float, memory: int) -> IO[by
     Args:
         module: a module whose `main` is `reader_main(read)`.
         path: the file to read.
-        seconds: wall time after which the reader is ended.
+        seconds: processor time after which the reader is ended; of wall time it gets `PATIENCE`
+            times that, for a machine may be busy.
         memory: address space the reader may take, in bytes.
 
     Returns:
@@ -43,15 +46,13 @@ def run_reader(module: str, path: Path, *, seconds: float, memory: int) -> IO[by
                     stdout=output,
                     stderr=complaints,
                     env=_environment(),
-                    timeout=seconds,
+                    timeout=PATIENCE * seconds,
                     check=False,
                 ).returncode
             except subprocess.TimeoutExpired:
-                raise ModelFileError(
-                    f"reading the file took over {seconds:.0f} seconds",
-                    where=path.name,
-                    hint="the file is probably damaged: save or download it again",
-                ) from None
+                raise _too_slow(path, PATIENCE * seconds) from None
+            if status == -_OUT_OF_TIME:
+                raise _too_slow(path, seconds)
             output.seek(0)
             if status == _REFUSED:
                 raise _refusal(output.read(MEGABYTE), path)
@@ -119,6 +120,14 @@ def _environment() -> dict[str, str]:
         "HDF5_USE_FILE_LOCKING": "FALSE",  # read-only folders cannot be locked
         "HDF5_PLUGIN_PRELOAD": "::",  # no filter plug-ins
     }
+
+
+def _too_slow(path: Path, seconds: float) -> ModelFileError:
+    return ModelFileError(
+        f"reading the file took over {seconds:.0f} seconds",
+        where=path.name,
+        hint="the file is probably damaged: save or download it again",
+    )
 
 
 def _refusal(text: bytes, path: Path) -> SmidgenError:

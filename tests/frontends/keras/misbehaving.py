@@ -20,6 +20,9 @@ def read(path: Path, out: IO[bytes]) -> None:
         bytearray(1 << 30)
     elif wish == b"raise":
         raise ZeroDivisionError("division by zero")
+    elif wish == b"spin":
+        while True:
+            pass
     else:
         time.sleep(60)
 
