@@ -40,8 +40,8 @@ def load(
             content where it tells), a TensorFlow SavedModel's folder (converted by the TensorFlow
             that is installed), or a live `keras.Model`, `onnx.ModelProto`,
             `torch.nn.Module` or `torch.export.ExportedProgram`, or a Graph (returned as it is).
-        example: a live `torch.nn.Module` only: what its `forward` is called with, tensors of the
-            shape that the device takes, batch 1.
+        example: a live `torch.nn.Module` only: what its `forward` is called with, a tensor or a
+            tuple of them, of the shape that the device takes, batch 1.
         shapes: ONNX only: full shapes of inputs that have open dimensions besides the batch.
         fixed: ONNX only: values of inputs that are always the same; they are no inputs any more.
         signature: `.tflite` only: which of the file's functions, by its key (see `signatures`);

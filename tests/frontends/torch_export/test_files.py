@@ -250,3 +250,9 @@ def test_damaged_bytes(tmp_path: Path, file: Path) -> None:
         path.write_bytes(whole[:place] + bytes([whole[place] ^ 0x55]) + whole[place + 1 :])
         with contextlib.suppress(SmidgenError):
             smidgen.load(path)
+
+
+def test_one_tensor_may_stand_for_a_tuple_of_one():
+    module = torch.nn.Conv2d(3, 4, 3).eval()
+    one = smidgen.load(module, example=torch.zeros(1, 3, 8, 8))
+    assert str(one) == str(smidgen.load(module, example=(torch.zeros(1, 3, 8, 8),)))

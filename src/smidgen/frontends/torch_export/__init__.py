@@ -156,6 +156,8 @@ def _export(module: Any, example: Sequence[Any] | None) -> Any:
         raise UnsupportedModelError(
             "a live module does not say the shape of its input", where=name, hint=f"use {EXAMPLE}"
         )
+    if isinstance(example, torch.Tensor):  # whose rows a tuple would take for tensors
+        example = (example,)
     fast = torch.backends.mha.get_fastpath_enabled()
     # Attention's fast path is one opaque operator.
     torch.backends.mha.set_fastpath_enabled(False)
