@@ -12,7 +12,6 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -84,7 +83,7 @@ def keep_result(result: Result) -> None:
     replace_file(RESULTS, (json.dumps(rows, indent=1) + "\n").encode())
 
 
-# -- tasks and teachers -----------------------------------------------------------------------------
+# -- tasks and teachers ---------------------------------------------------------------------------
 
 
 @functools.cache
@@ -119,7 +118,7 @@ def resnet56() -> Graph:
     return load(Normalized(module).eval(), example=torch.zeros(1, *shape))
 
 
-# -- running ----------------------------------------------------------------------------------------
+# -- running --------------------------------------------------------------------------------------
 
 
 class Clock:
@@ -133,13 +132,14 @@ class Clock:
     def __init__(self, name: str, every: int = 100) -> None:
         self.path = WORK / f"{name}.seconds"
         self.name, self.every = name, every
-        self.last = time.monotonic()
+        self.last: float | None = None  # what precedes the first step is the teacher's
         self.seconds = float(self.path.read_text()) if self.path.exists() else 0.0
 
     def __call__(self, progress: Any) -> None:
         """Called after every step."""
         now = time.monotonic()
-        self.seconds, self.last = self.seconds + now - self.last, now
+        self.seconds += 0.0 if self.last is None else now - self.last
+        self.last = now
         if progress.step % self.every == 0 or progress.step == progress.steps:
             replace_file(self.path, str(self.seconds).encode())
             scores = " ".join(f"{e.score:.4f}" for e in progress.epochs)
@@ -161,7 +161,7 @@ def seconds(*names: str) -> float:
     return sum(float((WORK / f"{n}.seconds").read_text()) for n in names)
 
 
-# -- measuring --------------------------------------------------------------------------------------
+# -- measuring ------------------------------------------------------------------------------------
 
 
 def held_apart(data: Dataset, seed: int = 0, part: float = 0.1) -> Dataset:
@@ -180,7 +180,9 @@ def by_litert(file: bytes, graph: Graph, data: Dataset) -> float:
     return accuracy(decode(graph.output_types[0], outputs), data.y_test)
 
 
-def measure(name: str, float_graph: Graph, integer: Graph, task: Task, seed: int, took: float) -> Result:
+def measure(
+    name: str, float_graph: Graph, integer: Graph, task: Task, seed: int, took: float
+) -> Result:
     """Write the file, score it once on the full test set, compile it, and keep the row."""
     data = task.data
     assert data.x_test is not None and data.y_test is not None

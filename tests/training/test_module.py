@@ -11,6 +11,8 @@ import torch
 from smidgen import load, random_inputs
 from smidgen.errors import UnsupportedModelError
 from smidgen.interpreter import interpret
+from smidgen.ir import GraphBuilder, TensorType
+from smidgen.ops import get_op
 from smidgen.training.module import GraphModule, run_module
 from tests.examples import examples
 from tests.random_graphs import graphs
@@ -84,3 +86,14 @@ def test_integer_models_are_refused(shared: Path) -> None:
     graph = load(shared / "models/mlperf_tiny/ad01_int8.tflite")
     with pytest.raises(UnsupportedModelError, match="load the float model"):
         GraphModule(graph)
+
+
+def test_rows_stay_apart_where_an_operator_names_the_first_one() -> None:
+    b = GraphBuilder("first row")
+    x = b.input("x", TensorType((1, 4, 3), "float32"))
+    y = b.add(get_op("STRIDED_SLICE")((0, 0, 0), (1, 2, 3), (1, 1, 1)), [x])
+    graph = b.build([b.add(get_op("ADD")(), [y, y])])
+    inputs = random_inputs(graph, 5)
+    (got,), (want,) = run_module(GraphModule(graph), inputs), interpret(graph, inputs)
+    assert got.shape == (5, 2, 3)
+    np.testing.assert_array_equal(got, want)

@@ -28,7 +28,7 @@ _SUPPORTED = (
 def load(
     source: str | os.PathLike[str] | Any,
     *,
-    example: Sequence[Any] | None = None,
+    example: Any = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     fixed: Mapping[str, Any] | None = None,
     signature: str | None = None,

@@ -31,7 +31,9 @@ def finetune(
 ) -> Graph:
     """Train a float model further, from labels, from a teacher, or from both.
 
-    Connections that are gone (weights that are exactly zero) stay gone.
+    Connections that are gone (weights that are exactly zero) stay gone. Batch normalizations that a
+    `.tflite` has folded away are put back first (`smidgen.training.batch_norms`); quantizing folds
+    them again.
 
     Args:
         model: any float graph.
@@ -59,12 +61,15 @@ def finetune(
         >>> better.inputs == model.inputs
         True
     """
+    from smidgen.training.batch_norms import with_batch_norms
     from smidgen.training.distil import Features, get_teacher
     from smidgen.training.loop import fit
     from smidgen.training.module import GraphModule
     from smidgen.training.sparsify import hold_zeros
 
     training = get_training(settings)
+    if training.epochs > 0:
+        model = with_batch_norms(model, data)
     module = GraphModule(model)
     hold_zeros(module)
     known = inside = None

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from smidgen.errors import UnsupportedModelError
+from smidgen.interpreter import widens
 from smidgen.ir import Graph, Node, verify
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class GraphModule(nn.Module):
 
     Constants that their operators train (weights, biases, gammas and betas) are parameters, all
     others are buffers. In training mode batch normalizations use the batch's statistics and update
-    their own; `to_graph` takes everything back.
+    their own; `to_graph` takes everything back. A graph that mixes rows, so that samples cannot lie
+    side by side, runs them one after the other, with the statistics its normalizations have.
 
     Args:
         graph: a float graph; quantized ones do not train.
@@ -65,6 +67,7 @@ class GraphModule(nn.Module):
         self.on_constant = nn.ModuleDict()
         self.on_value = nn.ModuleDict()
         self._last_use = _last_uses(graph)
+        self._wide = widens(graph)
 
     def hook_constant(self, name: str, hook: nn.Module) -> None:
         """Let operators read what `hook` makes of a constant; `to_graph` keeps that as well."""
@@ -93,7 +96,13 @@ class GraphModule(nn.Module):
 
     def values(self, inputs: Iterable[Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
         """Run a batch and return some of its values by name, such as features to distil."""
-        wanted = list(wanted)
+        inputs, wanted = list(inputs), list(wanted)
+        if self._wide or len(inputs[0]) == 1:
+            return self._values(inputs, wanted)
+        rows = [self._values([x[i : i + 1] for x in inputs], wanted) for i in range(len(inputs[0]))]
+        return {n: torch.cat([row[n] for row in rows]) for n in wanted}
+
+    def _values(self, inputs: list[Tensor], wanted: list[str]) -> dict[str, Tensor]:
         keep = set(wanted)
         found: dict[str, Tensor] = {}
         for name, tensor in zip(self.graph.inputs, inputs, strict=True):
@@ -112,7 +121,7 @@ class GraphModule(nn.Module):
         operands = [
             None if n is None else found[n] if n in found else self.constant(n) for n in node.inputs
         ]
-        result = op.torch_lower(*operands, training=self.training)
+        result = op.torch_lower(*operands, training=self.training and self._wide)
         return result if isinstance(result, tuple) else (result,)
 
     def _hooked(self, name: str, tensor: Tensor) -> Tensor:

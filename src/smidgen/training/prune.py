@@ -47,7 +47,8 @@ def prune(
 
     Channels are removed for good: every tensor they were in gets smaller. Connections become
     zeros, on a schedule while the model trains. Without data, or with `epochs=0`, nothing is
-    trained: what goes is chosen from the weights alone.
+    trained: what goes is chosen from the weights alone. Batch normalizations that a `.tflite` has
+    folded away are put back before training, as in `smidgen.finetune`.
 
     Args:
         model: a float graph.
@@ -84,6 +85,10 @@ def prune(
     training = get_training(settings)
     trained = data is not None and training.epochs > 0
     found = None
+    if data is not None and trained:
+        from smidgen.training.batch_norms import with_batch_norms
+
+        model = with_batch_norms(model, data)
     if teacher is not None and data is not None:
         from smidgen.training.distil import get_teacher
 

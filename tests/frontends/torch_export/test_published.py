@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import smidgen
+from smidgen.training.module import GraphModule, run_module
 from tests.frontends.torch_export.oracle import compare, draw
 from tests.frontends.torch_export.published import published
 
@@ -34,6 +35,10 @@ def test_cifar_resnet(shared: Path, file: str) -> None:
         assert int(np.argmax(smidgen.run(graph, inputs[0].permute(0, 2, 3, 1).numpy())[0])) == int(
             module(*inputs).argmax()
         )
+    batch = torch.cat([inputs[0], *(draw([shape], seed=s)[0] for s in (2, 3))])
+    (got,) = run_module(GraphModule(graph), [batch.permute(0, 2, 3, 1).contiguous().numpy()])
+    with torch.no_grad():
+        np.testing.assert_allclose(got, module(batch).numpy(), atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,8 @@ def conv_transpose(
             begin=(0, *begins, 0),
             end=(n, *ends, kernel.shape[1]),
             strides=(1, 1, 1, 1),
+            begin_mask=1,
+            end_mask=1,
         )
     return at.unimage(y, rank)
 

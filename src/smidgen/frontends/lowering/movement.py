@@ -89,13 +89,15 @@ def slice_axis(
     begins[axis], strides[axis] = places[0], step
     ends[axis] = places[-1] + (1 if step > 0 else -1)
     mask = 1 << axis if ends[axis] < 0 else 0
+    batch = 1 if axis else 0  # the whole batch, however large it is
     return at.add(
         "STRIDED_SLICE",
         [x],
         begin=tuple(begins),
         end=tuple(ends),
         strides=tuple(strides),
-        end_mask=mask,
+        begin_mask=batch,
+        end_mask=mask | batch,
     )
 
 

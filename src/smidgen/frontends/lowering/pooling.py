@@ -234,7 +234,13 @@ def _pool_unevenly(at: Lowering, image: str, op: str, axis: int, cut: list[tuple
         begin, end, kernel = [0] * 4, list(at.shape(image)), [1, 1]
         begin[1 + axis], end[1 + axis], kernel[axis] = start, start + length, length
         part = at.add(
-            "STRIDED_SLICE", [image], begin=tuple(begin), end=tuple(end), strides=(1,) * 4
+            "STRIDED_SLICE",
+            [image],
+            begin=tuple(begin),
+            end=tuple(end),
+            strides=(1,) * 4,
+            begin_mask=1,
+            end_mask=1,
         )
         parts.append(_pool(at, part, op, kernel, kernel))
     return at.add("CONCATENATION", parts, axis=1 + axis)

@@ -10,7 +10,7 @@ import json
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import IO, Any
 
@@ -110,7 +110,7 @@ def is_torch_module(source: object) -> bool:
     return any(name in _CLASSES for name in names)
 
 
-def from_torch_module(module: Any, example: Sequence[Any] | None) -> Graph:
+def from_torch_module(module: Any, example: Any) -> Graph:
     """Convert a live module, or an exported program.
 
     Args:
@@ -141,7 +141,7 @@ def from_torch_module(module: Any, example: Sequence[Any] | None) -> Graph:
     return _graph(header, arrays, name, name)
 
 
-def _export(module: Any, example: Sequence[Any] | None) -> Any:
+def _export(module: Any, example: Any) -> Any:
     """The exported program of a module in evaluation mode."""
     import torch
 

@@ -85,7 +85,16 @@ def _cropping(site: LayerSite, dims: int) -> str:
     end = tuple(size - after for size, (_, after) in zip(shape, margins, strict=True))
     if any(e <= b for b, e in zip(begin, end, strict=True)):
         raise site.malformed(f"cropping by {margins[1:-1]} leaves nothing of {shape}")
-    return site.add("STRIDED_SLICE", [value], begin=begin, end=end, strides=(1,) * len(shape))
+    strides = (1,) * len(shape)
+    return site.add(
+        "STRIDED_SLICE",
+        [value],
+        begin=begin,
+        end=end,
+        strides=strides,
+        begin_mask=1,
+        end_mask=1,
+    )
 
 
 @layer("Cropping2D")

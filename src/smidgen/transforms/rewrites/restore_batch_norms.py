@@ -1,0 +1,107 @@
+"""Put batch normalizations back that folding took away, so that a network trains as it once did."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from smidgen.ir import Graph, GraphEditor, Node
+from smidgen.ops import Role, get_op
+
+if TYPE_CHECKING:
+    from smidgen.ops import Op
+
+Array = np.ndarray[Any, Any]
+
+_IMAGE_RANK = 4
+
+
+def bare_convolutions(graph: Graph) -> tuple[Graph, list[str]]:
+    """Where normalizations have been folded away.
+
+    A folded one leaves a convolution with a bias before other layers; a network that has
+    normalizations still, of batches or (by the root of a variance) of layers, has lost none.
+
+    Returns:
+        The graph with activations apart from those convolutions, and the names of what the
+        convolutions put out.
+
+    Example:
+        >>> bare_convolutions(model)[1]
+        []
+    """
+    if any(_op(n).scale_operand is not None or n.op.name == "RSQRT" for n in graph.nodes):
+        return graph, []
+    edit, names, inner = GraphEditor(graph), [], _read_by_layers(graph)
+    for node in graph.nodes:
+        if not _has_folded(graph, node) or node.outputs[0] not in inner:
+            continue
+        (out,) = node.outputs
+        fused = getattr(node.op, "fused_activation_function", "NONE")
+        if fused == "NONE":
+            names.append(out)
+            continue
+        op: Any = node.op
+        linear = replace(op, fused_activation_function="NONE")
+        raw = edit.insert(linear, list(node.inputs), name=node.name, hint=f"{out}/linear")
+        edit.replace_node(node, Node(get_op(fused)(), (raw,), (out,), node.name))
+        names.append(raw)
+    return edit.finish(), names
+
+
+def restore_batch_norms(graph: Graph, moments: Mapping[str, tuple[Array, Array]]) -> Graph:
+    """The graph with a normalization after each of these values that changes nothing yet.
+
+    Args:
+        graph: a float graph.
+        moments: mean and variance (channels,) of values by name, over samples.
+
+    Returns:
+        A graph that computes the same, where training mode normalizes with a batch's own moments.
+    """
+    edit = GraphEditor(graph)
+    norm: Any = get_op("BATCH_NORM")()
+    for name, (mean, variance) in moments.items():
+        node = graph.producers[name]
+        op: Any = node.op
+        raw = edit.insert(op, list(node.inputs), name=node.name, hint=f"{name}/unnormalized")
+        gamma = np.sqrt(variance + norm.epsilon)
+        operands = {"gamma": gamma, "beta": mean, "mean": mean, "variance": variance}
+        constants = [
+            edit.constant(a.astype(np.float32), hint=f"{name}/{key}") for key, a in operands.items()
+        ]
+        edit.replace_node(node, Node(norm, (raw, *constants), (name,), node.name))
+    return edit.finish()
+
+
+def _read_by_layers(graph: Graph) -> set[str]:
+    """Values that some node with weights depends on."""
+    found: set[str] = set()
+    for node in reversed(graph.nodes):
+        roles = _op(node).quant_rule(*graph.types(node.inputs)).roles
+        if Role.WEIGHT in roles or found & set(node.outputs):
+            found |= {name for name in node.inputs if name is not None}
+    return found
+
+
+def _has_folded(graph: Graph, node: Node) -> bool:
+    """Whether a node is a convolution with weights and a bias of its own."""
+    if len(node.outputs) != 1 or graph.type(node.outputs[0]).rank != _IMAGE_RANK:
+        return False
+    roles = _op(node).quant_rule(*graph.types(node.inputs)).roles
+    own = {
+        role
+        for role, name in zip(roles, node.inputs, strict=False)
+        if name is not None and graph.data(name) is not None and len(graph.consumers[name]) == 1
+    }
+    weights = [n for r, n in zip(roles, node.inputs, strict=False) if r is Role.WEIGHT]
+    wide = all(n is not None and graph.type(n).rank == _IMAGE_RANK for n in weights)
+    has_activation = hasattr(node.op, "fused_activation_function")
+    return {Role.WEIGHT, Role.BIAS} <= own and wide and has_activation
+
+
+def _op(node: Node) -> Op:
+    return node.op  # type: ignore[return-value]
