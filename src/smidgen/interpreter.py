@@ -254,7 +254,17 @@ def _batchable(graph: Graph, node: Node) -> bool:
     dynamic = [t for n, t in zip(node.inputs, types, strict=True) if graph.data(n) is None and t]
     if any(t.rank == 0 or t.shape[0] != 1 for t in dynamic):
         return False
-    return op.batchable(*types)
+    if op.batchable(*types):
+        return True
+    # A constant of one element is no batch, whatever its rank.
+    constant = [
+        t is not None and graph.data(n) is not None for n, t in zip(node.inputs, types, strict=True)
+    ]
+    plain = [
+        TensorType((), t.dtype) if t is not None and given and t.shape == (1,) else t
+        for t, given in zip(types, constant, strict=True)
+    ]
+    return plain != list(types) and op.batchable(*plain)
 
 
 def run_node(
