@@ -285,3 +285,39 @@ def squeeze(result: Squeezed) -> list[Any]:
     if result.out is not None:
         parts.append(f"results in {result.out}")
     return parts
+
+
+def trained(facts: dict[str, Any]) -> list[Any]:
+    """What training or pruning made of a model."""
+    rows = [
+        ("MACs", *facts["macs"]),
+        ("parameters", *facts["parameters"]),
+        ("weights that are zero", *(f"{part:.1%}" for part in facts["sparsity"])),
+    ]
+    parts: list[Any] = [table(facts["out"], (" ", "before", "after"), rows)]
+    if facts["channels_first"]:
+        inputs = ", ".join(facts["channels_first"])
+        parts.append(f"its samples are channels last now, those of the source first: {inputs}")
+    return [*parts, f"wrote {facts['out']}: {facts['file_bytes']:,} bytes, float"]
+
+
+def groups(model: str, found: Sequence[dict[str, Any]]) -> list[Any]:
+    """What goes together, and what half of each group would save."""
+    rows = []
+    for group in found:
+        first, *more = group["nodes"]
+        nodes = f"{first} and {len(more)} more" if more else first
+        saved = [_share(group[name]) for name in ("macs", "parameters", "ram")]
+        left = [group["left"]] if "left" in group else []
+        rows.append((nodes, group["size"], *left, *saved, group["pinned"] or ""))
+    left = ["would be left"] if any("left" in group for group in found) else []
+    columns = ("group ", "channels", *left, "MACs", "parameters", "RAM", "must stay because ")
+    free = sum(group["pinned"] is None for group in found)
+    return [
+        table(f"{model}: saved without half of each group, the others staying", columns, rows),
+        f"channels of {free} of {len(found)} groups can go; nothing was changed",
+    ]
+
+
+def _share(part: float | None) -> str | None:
+    return None if part is None else f"{part:.1%}"

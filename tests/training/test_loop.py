@@ -15,7 +15,8 @@ import torch
 
 from smidgen import Dataset, evaluate
 from smidgen.errors import DataError, RecipeError
-from smidgen.training.loop import fit
+from smidgen.training.distil import Known, as_they_are
+from smidgen.training.loop import Progress, fit
 from smidgen.training.module import GraphModule
 from smidgen.training.settings import Training
 from tests.training.digits import TRAINING, digits, network
@@ -154,9 +155,36 @@ def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:
     fit(GraphModule(network()), digits(), training, checkpoint=path)
     with pytest.raises(DataError, match="another run"):
         fit(GraphModule(network()), digits(), Training(epochs=2), checkpoint=path)
+    for other, options in (
+        (network(seed=2), {}),
+        (network(), {"identity": "sparser"}),
+        (network(), {"teacher": Known(np.zeros((1437, 1, 10), np.float32), (as_they_are,))}),
+    ):
+        with pytest.raises(DataError, match="another run"):
+            fit(GraphModule(other), digits(), training, checkpoint=path, **options)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(DataError, match="is no checkpoint"):
         fit(GraphModule(network()), digits(), training, checkpoint=path)
+
+
+def test_whoever_is_told_can_end_a_run_that_then_goes_on(tmp_path: Path) -> None:
+    path, undisturbed = tmp_path / "run.ckpt", train(TRAINING)
+
+    def enough(progress: Progress) -> None:
+        if progress.step == 50:
+            raise KeyboardInterrupt
+
+    module = GraphModule(network())
+    with pytest.raises(KeyboardInterrupt):
+        fit(module, digits(), TRAINING, checkpoint=path, threads=1, progress=enough)
+    steps: list[int] = []
+    module = GraphModule(network())
+    fit(
+        module, digits(), TRAINING, checkpoint=path, threads=1,
+        progress=lambda p: steps.append(p.step),
+    )  # fmt: skip
+    assert steps[0] == 51
+    assert same(module, undisturbed)
 
 
 def test_two_processes_take_the_steps_of_one(tmp_path: Path) -> None:

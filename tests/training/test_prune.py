@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from smidgen import Dataset, Graph, describe, evaluate, finetune, prune
-from smidgen.errors import RecipeError
+from smidgen import Dataset, Graph, describe, evaluate, finetune, prune, quantize
+from smidgen.errors import RecipeError, UnsupportedModelError
 from smidgen.training.importance import taylor
 from smidgen.transforms.prune.channels import choose, remove
 from smidgen.transforms.prune.groups import find_groups
@@ -98,6 +98,10 @@ def test_without_data_weights_decide(trained: Graph) -> None:
         ({"channels": 0.5, "importance": "taylor"}, "taylor needs labels"),
         ({"channels": 0.001}, "cannot be reached"),
         ({"channels": 0.5, "target": "joules"}, "no target is called"),
+        ({"channels": 1.5}, "1.5 of the macs"),
+        ({"weights": 1.0}, "sparsity 1.0"),
+        ({"pattern": "4:2"}, "no pattern is called '4:2'"),
+        ({"weights": 0.5, "scope": "all"}, "no scope is called 'all'"),
         ({"weights": 0.5, "epoch": 1}, "no setting is called 'epoch'"),
     ],
 )
@@ -105,3 +109,23 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], why: str) -> None
     data = digits() if "epoch" in options else Dataset(digits().x)
     with pytest.raises(RecipeError, match=why):
         prune(network(), data, **options)
+
+
+def test_a_teacher_needs_samples_and_integers_are_not_pruned(trained: Graph) -> None:
+    with pytest.raises(RecipeError, match="without samples"):
+        prune(trained, channels=0.5, teacher=trained)
+    with pytest.raises(UnsupportedModelError, match="load the float model"):
+        prune(quantize(trained, digits()), channels=0.5)
+
+
+@pytest.mark.parametrize("target", ["macs", "parameters", "flash", "ram"])
+def test_every_target_is_reached(trained: Graph, target: str) -> None:
+    measure = {
+        "macs": lambda g: describe(g).macs,
+        "parameters": lambda g: describe(g).parameters,
+        "flash": lambda g: describe(quantize(g, digits())).constant_bytes,
+        "ram": lambda g: describe(g).activation_bytes,
+    }[target]
+    small = prune(trained, channels=0.5, target=target)
+    near = 0.02 if target == "flash" else 0.0
+    assert measure(small) <= (0.5 + near) * measure(trained)

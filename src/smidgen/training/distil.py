@@ -66,6 +66,11 @@ class Known:
         found = self.logits[batch.rows, batch.views]
         return torch.from_numpy(np.ascontiguousarray(found)).to(batch.inputs.device)
 
+    @property
+    def identity(self) -> str:
+        """Of the answers."""
+        return hashlib.sha256(self.logits[:: max(1, len(self.logits) // 256)].tobytes()).hexdigest()
+
 
 @dataclass(frozen=True, eq=False)
 class Live:
@@ -73,6 +78,7 @@ class Live:
 
     answer: Answer
     views: Sequence[View] = ()
+    identity: str = "live"
 
     def answers(self, batch: Batch) -> Tensor:
         """Asks."""
@@ -114,7 +120,7 @@ def get_teacher(
         return Known(source.astype(np.float32)[:, None], (as_they_are,))
     answer, identity = _answer_of(source, student)
     if live:
-        return Live(answer)
+        return Live(answer, identity=f"live {identity}")
     augment = get_augment(training.augment, student.input_types[0])
     mirrors = augment is image and student.input_types[0].shape[3] > 1
     views: tuple[View, ...] = (as_they_are, mirrored) if mirrors else (as_they_are,)
@@ -176,11 +182,16 @@ def _answer_of(source: Any, student: Graph) -> tuple[Answer, str | None]:
     graph = source if isinstance(source, Graph) else load(source)
     if len(graph.inputs) != 1:
         raise UnsupportedModelError(f"a teacher with {len(graph.inputs)} inputs")
-    digest = hashlib.sha256(str(graph).encode())
+    return (_integer(graph) if graph.is_quantized else _float(graph)), digest(graph)
+
+
+def digest(graph: Graph) -> str:
+    """Text that is equal for equal graphs with equal constants."""
+    found = hashlib.sha256(str(graph).encode())
     for value in graph.values.values():
         if value.data is not None:
-            digest.update(np.ascontiguousarray(value.data).tobytes())
-    return (_integer(graph) if graph.is_quantized else _float(graph)), digest.hexdigest()
+            found.update(np.ascontiguousarray(value.data).tobytes())
+    return found.hexdigest()
 
 
 def _is_keras(source: Any) -> bool:

@@ -16,7 +16,7 @@ from torch import nn
 from smidgen.data import Dataset
 from smidgen.training import checkpoint as checkpoints
 from smidgen.training.average import Average
-from smidgen.training.distil import Features
+from smidgen.training.distil import Features, digest
 from smidgen.training.module import GraphModule
 from smidgen.training.objective import Teacher
 from smidgen.training.processes import is_first, share_buffers, share_gradients
@@ -71,6 +71,7 @@ def fit(
     save_every: float = 30.0,
     threads: int | None = None,
     before_step: Callable[[int, int], None] | None = None,
+    identity: str = "",
     progress: Callable[[Progress], None] | None = None,
 ) -> list[Epoch]:
     """Train a module in place. Reads `data.x` and `data.y` only, never the test samples.
@@ -89,7 +90,9 @@ def fit(
         save_every: seconds between checkpoints; one is written at the end as well.
         threads: of torch; as many as it likes by default.
         before_step: called with (step, steps) before each, for schedules of pruning.
-        progress: called after every step.
+        identity: of what the module's hooks do; a checkpoint is that of a run with the same.
+        progress: called after every step. An exception from it ends the run, which a checkpoint
+            then lets go on from that step.
 
     Returns:
         One entry for each pass.
@@ -117,9 +120,17 @@ def fit(
     total = training.steps(len(samples.train))
     per_epoch = training.steps_per_epoch(len(samples.train))
     run, path = _Run(), Path(checkpoint) if checkpoint is not None else None
-    fingerprint = f"{training.fingerprint()} {samples.fingerprint()} {graph}"
+    inside = None if features is None else features.pairs
+    fingerprint = (
+        f"{training.fingerprint()} {samples.fingerprint()} {digest(graph)} {inside} {identity}"
+    )
     if path is not None and (state := checkpoints.restore(path, fingerprint)) is not None:
         _put_back(state, run, module, optimizer, average)
+
+    def keep() -> None:
+        if path is not None and is_first():
+            checkpoints.save(path, _state(run, module, optimizer, average), fingerprint)
+
     saved = started = time.monotonic()
     with _threads(threads):
         while run.step < total:
@@ -147,11 +158,15 @@ def fit(
                 mean = float(np.mean(run.losses))
                 run.epochs.append(Epoch(len(run.epochs) + 1, mean, score, now - started))
                 run.losses, started = [], now
-            if path is not None and is_first() and _due(run, total, saved, save_every):
-                checkpoints.save(path, _state(run, module, optimizer, average), fingerprint)
+            if path is not None and _due(run, total, saved, save_every):
+                keep()
                 saved = time.monotonic()
             if progress is not None:
-                progress(Progress(run.step, total, float(loss.detach()), tuple(run.epochs)))
+                try:
+                    progress(Progress(run.step, total, float(loss.detach()), tuple(run.epochs)))
+                except BaseException:  # whoever ends the run here can go on from here
+                    keep()
+                    raise
     if average is not None:
         average.copy_to(module)
     if features is not None:

@@ -44,6 +44,10 @@ class Teacher(Protocol):
     def views(self) -> Sequence[View]:
         """Functions of a batch of arrays that the answers are known for; () for any inputs."""
 
+    @property
+    def identity(self) -> str:
+        """Text that is equal for teachers that answer alike, as far as one can tell."""
+
     def answers(self, batch: Batch) -> Tensor:
         """What the teacher says of each sample: logits (n, c), or outputs (n, ...)."""
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smidgen.data import Dataset, to_model
-from smidgen.errors import RecipeError
+from smidgen.errors import RecipeError, UnsupportedModelError
 from smidgen.ir import Graph
 from smidgen.training.finetune import get_training
 from smidgen.training.settings import Training
+from smidgen.transforms.prune.weights import check
 
 if TYPE_CHECKING:
     from smidgen.training.loop import Progress
     from smidgen.training.objective import Teacher
+    from smidgen.transforms.prune.channels import Cut
     from smidgen.transforms.shrink import Channels
 
 Array = np.ndarray[Any, Any]
@@ -41,6 +43,7 @@ def prune(
     cache: str | Path | None = None,
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
+    answered: Callable[[int, int], None] | None = None,
     **settings: Any,
 ) -> Graph:
     """Take channels or connections away, and train what is left.
@@ -56,7 +59,8 @@ def prune(
         channels: part of the target's quantity that is to be left, such as 0.5.
         weights: part of the weights that is to be zero, such as 0.8.
         pattern: "2:4" or another N:M, or "block4", see `smidgen.transforms.prune.weights.masks`.
-        target: what `channels` is a part of: "macs", "parameters" or "ram".
+        target: what `channels` is a part of: "macs", "parameters", "flash" (bytes of int8
+            constants, about) or "ram" (the peak of activations).
         importance: what channels are ranked by: "taylor" (needs labels or a teacher), "activation"
             (needs samples), "l2", "l1" or "bn"; "auto" is the first that can be had.
         scope: what weights are ranked by: "lamp", "global" or "layer".
@@ -66,11 +70,13 @@ def prune(
         cache: folder that keeps a teacher's answers.
         threads: of torch.
         progress: called after every training step.
+        answered: called with (samples, all) while a teacher answers.
         **settings: fields of `smidgen.training.settings.Training`, for each round.
 
     Raises:
         RecipeError: if nothing is to be pruned, or a setting does not fit.
         DataError: if samples or labels do not fit.
+        UnsupportedModelError: if the model is quantized.
 
     Example:
         >>> small = prune(model, channels=0.6)
@@ -80,10 +86,20 @@ def prune(
         raise RecipeError(
             "nothing is to be pruned", hint="give channels=0.5, weights=0.8 or pattern='2:4'"
         )
+    if model.is_quantized:
+        raise UnsupportedModelError(
+            "the model is quantized: integers are not pruned", hint="load the float model"
+        )
+    if channels is not None and not 0 < channels <= 1:
+        raise RecipeError(f"{channels} of the {target}", hint="give a part in (0, 1]")
+    check(weights or 0.0, scope, pattern)
+    if teacher is not None and data is None:
+        raise RecipeError("a teacher without samples to teach on", hint="give data")
     if rounds < 1:
         raise RecipeError(f"{rounds} rounds", hint="give at least 1")
     training = get_training(settings)
     trained = data is not None and training.epochs > 0
+    kept = None if checkpoint is None else Path(checkpoint)
     found = None
     if data is not None and trained:
         from smidgen.training.batch_norms import with_batch_norms
@@ -92,7 +108,7 @@ def prune(
     if teacher is not None and data is not None:
         from smidgen.training.distil import get_teacher
 
-        found = get_teacher(teacher, model, data, training, cache=cache)
+        found = get_teacher(teacher, model, data, training, cache=cache, progress=answered)
     graph = model
     if channels is not None:
         whole = _quantity(graph, target)
@@ -104,10 +120,11 @@ def prune(
             )  # fmt: skip
             if trained:
                 assert data is not None
-                path = _numbered(checkpoint, number if rounds > 1 or weights is not None else 0)
+                several = rounds > 1 or weights is not None or pattern is not None
+                path = None if kept is None else _numbered(kept, number if several else 0)
                 graph = _train(graph, data, training, found, path, threads, progress)
     if weights is not None or pattern is not None:
-        path = _numbered(checkpoint, rounds + 1 if channels is not None else 0)
+        path = None if kept is None else _numbered(kept, rounds + 1 if channels else 0)
         if trained:
             assert data is not None
             graph = _train(
@@ -133,15 +150,31 @@ def remove_channels(
     training: Training | None = None,
 ) -> Graph:
     """Remove the least important channels until `left` of the target's quantity is left."""
-    from smidgen.transforms.prune.channels import choose, remove
-    from smidgen.transforms.prune.importance import channel_means
+    from smidgen.transforms.prune.channels import remove
+
+    cut = choose_channels(
+        graph, left, data, target=target, importance=importance, teacher=teacher, training=training
+    )
+    return remove(cut, None if data is None else means_of(graph, data))
+
+
+def choose_channels(
+    graph: Graph,
+    left: float,
+    data: Dataset | None,
+    *,
+    target: str = "macs",
+    importance: str = "auto",
+    teacher: Teacher | None = None,
+    training: Training | None = None,
+) -> Cut:
+    """The channels that `remove_channels` removes."""
+    from smidgen.transforms.prune.channels import choose
     from smidgen.transforms.shrink import Channels
 
     channels = Channels(graph)
     scores = rank(channels, importance, data, teacher, training)
-    cut = choose(channels, scores, left, target=target)
-    means = None if data is None else channel_means(graph, _some(graph, data))
-    return remove(cut, means)
+    return choose(channels, scores, left, target=target)
 
 
 def rank(
@@ -183,6 +216,13 @@ def rank(
     return plain.normalized(measure(channels), groups)
 
 
+def means_of(graph: Graph, data: Dataset) -> dict[str, Array]:
+    """Mean of each channel of activations on some of the training samples, for `remove`."""
+    from smidgen.transforms.prune.importance import channel_means
+
+    return channel_means(graph, _some(graph, data))
+
+
 def _some(graph: Graph, data: Dataset) -> list[Array]:
     chosen = np.random.default_rng(0).permutation(len(data.x))[:SAMPLES]
     return [to_model(graph, data.x[chosen])]
@@ -196,10 +236,12 @@ def _quantity(graph: Graph, target: str) -> float:
     return measure_of(channels, target)(np.zeros(channels.count, bool))
 
 
-def _numbered(path: str | Path | None, number: int) -> Path | None:
-    if path is None:
-        return None
-    path = Path(path)
+def checkpoints_of(path: Path, rounds: int) -> list[Path]:
+    """The files that `prune` keeps for a checkpoint of this name."""
+    return [_numbered(path, number) for number in range(rounds + 2)]
+
+
+def _numbered(path: Path, number: int) -> Path:
     return path.with_name(f"{path.stem}-{number}{path.suffix}") if number else path
 
 
@@ -226,6 +268,6 @@ def _train(
         before_step = schedule(module, part, scope=scope, pattern=pattern)
     fit(
         module, data, training, teacher=teacher, checkpoint=checkpoint, threads=threads,
-        before_step=before_step, progress=progress,
+        before_step=before_step, identity=str(sparsity), progress=progress,
     )  # fmt: skip
     return module.to_graph()

@@ -64,8 +64,8 @@ class Samples:
         )  # fmt: skip
 
     def fingerprint(self) -> str:
-        """Of the samples and labels: their shapes and some of their bytes."""
-        digest = hashlib.sha256()
+        """Of samples, labels and teacher: shapes and some of the bytes."""
+        digest = hashlib.sha256(b"" if self.teacher is None else self.teacher.identity.encode())
         for array in (self.x, self.y):
             if array is not None:
                 digest.update(repr((array.shape, array.dtype)).encode())

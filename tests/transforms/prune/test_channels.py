@@ -13,7 +13,7 @@ from smidgen.interpreter import interpret
 from smidgen.ir import Graph, GraphEditor
 from smidgen.transforms.prune import importance
 from smidgen.transforms.prune.channels import choose, remove, uniform
-from smidgen.transforms.prune.groups import Costs, find_groups
+from smidgen.transforms.prune.groups import Costs, find_groups, survey
 from smidgen.transforms.rewrites._edit import set_constant
 from smidgen.transforms.shrink import Channels
 from tests.transforms.prune.networks import network
@@ -137,3 +137,16 @@ def test_what_cannot_be_reached_is_refused(shared: Path) -> None:
         choose(channels, scores, 0.5, target="joules")
     with pytest.raises(RecipeError, match="give a part in"):
         choose(channels, scores, 1.5)
+
+
+def test_a_survey_says_what_half_of_each_group_saves(shared: Path) -> None:
+    graph = load(shared / "models/mlperf_tiny/kws_ref_model.keras")
+    channels = Channels(graph)
+    for facts, group in zip(survey(channels), find_groups(channels), strict=True):
+        assert (facts.name, facts.size, facts.pinned) == (group.name, group.size, group.pinned)
+        if facts.pinned is None:
+            small = describe(channels.remove(group.channels[: group.size // 2].tolist()))
+            assert facts.macs == pytest.approx(1 - small.macs / describe(graph).macs)
+            assert facts.ram == pytest.approx(
+                1 - small.activation_bytes / describe(graph).activation_bytes
+            )

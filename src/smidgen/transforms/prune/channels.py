@@ -64,7 +64,8 @@ def choose(
         channels: of the graph.
         scores: importance of each channel, comparable between groups.
         left: part of the target's quantity that may stay, in (0, 1].
-        target: "macs", "parameters" (which make the flash), or "ram": the peak of activations.
+        target: "macs"; "parameters"; "flash": the bytes of int8 constants, about; or "ram": the
+            peak of activations, before buffers overlap.
         step: channels that go at once; groups keep multiples of it where they have them.
         most: part of a group that may go at most.
 
@@ -124,7 +125,12 @@ def measure_of(channels: Channels, target: str) -> Callable[[Array], float]:
         RecipeError: if there is no such target.
     """
     costs = Costs(channels)
-    measures = {"macs": costs.macs, "parameters": costs.parameters, "ram": costs.peak}
+    measures = {
+        "macs": costs.macs,
+        "parameters": costs.parameters,
+        "flash": costs.flash,
+        "ram": costs.peak,
+    }
     if target not in measures:
         raise RecipeError(f"no target is called {target!r}", hint=f"use {', '.join(measures)}")
     return measures[target]

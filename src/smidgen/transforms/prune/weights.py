@@ -73,10 +73,7 @@ def masks(
         >>> round(1 - sum(int(m.sum()) for m in chosen.values()) / total, 2)
         0.8
     """
-    if not 0 <= sparsity < 1:
-        raise RecipeError(f"sparsity {sparsity}", hint="give a part in [0, 1)")
-    if scope not in SCOPES:
-        raise RecipeError(f"no scope is called {scope!r}", hint=f"use {', '.join(SCOPES)}")
+    check(sparsity, scope, pattern)
     values = {}
     for name in prunable(graph):
         data = graph.data(name) if scores is None or name not in scores else scores[name]
@@ -94,6 +91,20 @@ def masks(
             ranked = {name: _lamp(v) for name, v in ranked.items()}
         chosen = _best_of_all(ranked, {n: v.size for n, v in values.items()}, sparsity)
     return {n: _unblocked(chosen[n], v.shape, block) for n, v in values.items()}
+
+
+def check(sparsity: float, scope: str, pattern: str | None) -> None:
+    """Refuse what `masks` cannot do, before a long training.
+
+    Raises:
+        RecipeError: if sparsity, scope or pattern is none of what it takes.
+    """
+    if not 0 <= sparsity < 1:
+        raise RecipeError(f"sparsity {sparsity}", hint="give a part in [0, 1)")
+    if scope not in SCOPES:
+        raise RecipeError(f"no scope is called {scope!r}", hint=f"use {', '.join(SCOPES)}")
+    if pattern is not None and pattern != BLOCK:
+        _n_of_m(pattern)
 
 
 def apply_masks(graph: Graph, chosen: Mapping[str, Array]) -> Graph:
