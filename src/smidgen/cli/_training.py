@@ -81,6 +81,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
         command(settings=settings, **given)
 
     plain = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
+    run.__annotations__ = {}  # the signature says it all
     run.__signature__ = signature.replace(parameters=plain + options)  # type: ignore[attr-defined]
     return run
 
