@@ -23,7 +23,8 @@ In the examples, which are executed, `model` is a float graph, `int8` the same q
 """
 # The order in which the main job needs them.
 ORDER = (
-    *("load", "signatures", "Dataset", "finetune", "prune", "quantize", "Recipe", "Rule"),
+    *("load", "signatures", "Dataset", "finetune", "prune", "student", "sensitivity"),
+    *("quantize", "Recipe", "Rule"),
     *("shrink", "write_tflite"),
     *("compile", "Firmware", "verify", "random_inputs", "run", "Session", "evaluate"),
     *("describe", "squeeze", "Graph", "SmidgenError"),
@@ -34,6 +35,8 @@ RESULTS = {
     "Verification": "smidgen.verify",
     "Row": "smidgen.verify",
     "Score": "smidgen.evaluate",
+    "Sensitivity": "smidgen.training.sensitivity",
+    "Part": "smidgen.training.sensitivity",
     "Report": "smidgen.transforms.rewrites",
     "Squeezed": "smidgen.report.result",
     "Limit": "smidgen.report.result",

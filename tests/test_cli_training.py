@@ -62,9 +62,12 @@ def test_what_was_trained_is_what_is_written(trained: Path) -> None:
 def test_a_teacher_needs_no_labels(folder: Path, trained: Path, tmp_path: Path) -> None:
     arguments = ("distil", folder / "new.tflite", "-d", folder / "unlabelled.npz")
     more = ("--teacher", trained, "-o", tmp_path / "s.tflite", "--cache", tmp_path / "known")
+    more += ("--width", 0.5)
     done = smidgen(*arguments, *more, "--epochs", 4, *QUICK)
     assert done.returncode == 0, done.stderr
-    assert evaluate(load(tmp_path / "s.tflite"), digits()).value > 0.75
+    small = load(tmp_path / "s.tflite")
+    assert evaluate(small, digits()).value > 0.5
+    assert describe(small).macs < 0.4 * describe(load(trained)).macs
     assert list((tmp_path / "known").iterdir())
 
 
@@ -95,6 +98,14 @@ def test_a_dry_run_says_what_goes_together_and_writes_nothing(
     shown = smidgen("prune", trained, "--dry-run", cwd=tmp_path).stdout
     assert "input" in shown and "channels of 2 of 4 groups can go" in shown
     assert not list(tmp_path.iterdir())
+
+
+def test_sensitivity_is_a_table(folder: Path, trained: Path) -> None:
+    arguments = ("sensitivity", trained, "-d", folder / "data.npz")
+    facts = json.loads(smidgen(*arguments, "--json").stdout)
+    assert [row["size"] for row in facts["rows"]] == [8, 16, 72, 1152, 2560]
+    assert facts["metric"] == "accuracy" and facts["whole"] > 0.8
+    assert "144 training samples" in smidgen(*arguments).stdout
 
 
 def test_an_interrupted_run_goes_on_with_the_same_command(folder: Path, tmp_path: Path) -> None:
@@ -131,6 +142,11 @@ def test_an_interrupted_run_goes_on_with_the_same_command(folder: Path, tmp_path
         (["distil", "new.tflite", "-d", "data.npz"], "--teacher"),
         (["distil", "new.tflite", "-d", "data.npz", "--teacher", "none.h5"], "none.h5"),
         (["distil", "new.tflite", "-d", "data.npz", "--teacher", "bad.npy"], "bad.npy"),
+        (
+            ["distil", "new.tflite", "-d", "data.npz", "--teacher", "new.tflite", "--width", "2"],
+            "2",
+        ),
+        (["sensitivity", "new.tflite"], "no samples to measure on"),
         (["prune", "new.tflite"], "nothing is to be pruned"),
         (["prune", "new.tflite", "--channels", "0.5", "--target", "joules"], "flash"),
     ],

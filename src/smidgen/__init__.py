@@ -28,9 +28,11 @@ _HOME: dict[str, str] = {
     "quantize": "smidgen.transforms.quantize",
     "random_inputs": "smidgen.interpreter",
     "run": "smidgen.evaluate",
+    "sensitivity": "smidgen.training.sensitivity",
     "signatures": "smidgen.frontends",
     "shrink": "smidgen.transforms.rewrites",
     "squeeze": "smidgen.squeeze",
+    "student": "smidgen.training.student",
     "verify": "smidgen.verify",
     "write_tflite": "smidgen.backends.tflite",
 }
@@ -54,6 +56,8 @@ if TYPE_CHECKING:
     from smidgen.squeeze import squeeze as squeeze
     from smidgen.training.finetune import finetune as finetune
     from smidgen.training.prune import prune as prune
+    from smidgen.training.sensitivity import sensitivity as sensitivity
+    from smidgen.training.student import student as student
     from smidgen.transforms.quantize import Recipe as Recipe
     from smidgen.transforms.quantize import Rule as Rule
     from smidgen.transforms.quantize import quantize as quantize

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smidgen.frontends import Surveyed
     from smidgen.report.result import Squeezed
     from smidgen.targets.board import Board
+    from smidgen.training.sensitivity import Sensitivity
     from smidgen.transforms.quantize import LayerError
 
 Array = np.ndarray[Any, Any]
@@ -316,6 +317,21 @@ def groups(model: str, found: Sequence[dict[str, Any]]) -> list[Any]:
     return [
         table(f"{model}: saved without half of each group, the others staying", columns, rows),
         f"channels of {free} of {len(found)} groups can go; nothing was changed",
+    ]
+
+
+def sensitivity(model: str, found: Sensitivity) -> list[Any]:
+    """What is left of the score without parts of each group and layer."""
+    percent = found.metric == "accuracy"
+
+    def shown(score: float) -> str:
+        return f"{score:.2%}" if percent else f"{score:.4g}"
+
+    rows = [(row.kind, row.name, row.size, *map(shown, row.scores)) for row in found.rows]
+    columns = (" ", "of ", "size", *(f"without {part:.0%}" for part in found.parts))
+    return [
+        table(f"{model}: {found.metric} without a part of each alone", columns, rows),
+        f"{shown(found.whole)} as it is, on {found.samples:,} training samples held apart",
     ]
 
 

@@ -13,7 +13,7 @@ from smidgen.cli.build import calibrate, compile, run, verify
 from smidgen.cli.convert import quantize, shrink
 from smidgen.cli.job import demo, report, squeeze
 from smidgen.cli.look import boards, inspect
-from smidgen.cli.train import distil, finetune, prune
+from smidgen.cli.train import distil, finetune, prune, sensitivity
 from smidgen.errors import SmidgenError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
 # In the order in which the help lists them.
 for _command in (
     *(inspect, boards),
-    *(finetune, distil, prune),
+    *(finetune, distil, prune, sensitivity),
     *(shrink, quantize),
     *(compile, run, verify),
     *(squeeze, report, demo),

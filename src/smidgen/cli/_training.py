@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from smidgen.ir import Graph
     from smidgen.training.loop import Epoch, Progress
 
 _PANEL = "Training"
@@ -102,18 +101,6 @@ def get_teacher(source: str | None) -> Any:
         raise DataError(f"is not a readable .npy file ({error})", where=source) from error
 
 
-def write_float(graph: Graph, out: Path) -> int:
-    """Write a float graph as a `.tflite` file, which holds no batch norms: they are folded first.
-
-    Returns:
-        Its bytes.
-    """
-    from smidgen import write_tflite
-    from smidgen.transforms.rewrites import simplify
-
-    return len(write_tflite(simplify(graph), out))
-
-
 class Watch(ExitStack):
     """Shows trainings on standard error, and ends them between two steps when asked to.
 
@@ -155,9 +142,11 @@ class Watch(ExitStack):
 
     def answered(self, done: int, total: int) -> None:
         """A teacher has answered so many samples."""
-        self._bar.update(
-            self._task, description="ask the teacher", completed=done, total=total, visible=True
-        )
+        self.counted(done, total, "ask the teacher")
+
+    def counted(self, done: int, total: int, what: str = "measure") -> None:
+        """So much of something is done."""
+        self._bar.update(self._task, description=what, completed=done, total=total, visible=True)
 
     def step(self, progress: Progress) -> None:
         """A step is done."""

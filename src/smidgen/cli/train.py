@@ -18,7 +18,6 @@ from smidgen.cli._training import (
     Watch,
     get_teacher,
     with_settings,
-    write_float,
 )
 from smidgen.errors import SmidgenError
 
@@ -26,6 +25,9 @@ if TYPE_CHECKING:
     from smidgen.ir import Graph
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The float .tflite file to write.")]
+Importance = Annotated[
+    str, typer.Option(help="Of channels: auto, taylor, activation, l2, l1 or bn.")
+]
 Features = Annotated[
     bool, typer.Option("--features", help="Learn what lies inside a float teacher as well.")
 ]
@@ -54,8 +56,9 @@ def finetune(
 
     An interrupted run goes on where it was with the same command.
     """
+    source = load_model(model, shapes, fixed)
     _finetune(
-        load_model(model, shapes, fixed), settings, data, out, get_teacher(teacher), checkpoint,
+        source, source, settings, data, out, get_teacher(teacher), checkpoint,
         as_json, features=features, live_teacher=live_teacher, cache=cache, threads=threads,
     )  # fmt: skip
 
@@ -70,6 +73,9 @@ def distil(
     ],
     data: Data = None,
     out: Out = Path("student.tflite"),
+    width: Annotated[
+        float, typer.Option(help="Part of each layer's channels that the student begins with.")
+    ] = 1.0,
     features: Features = False,
     live_teacher: Live = False,
     cache: Cache = None,
@@ -81,10 +87,15 @@ def distil(
 ) -> None:
     """Let a teacher pass on what it knows; labels may be missing.
 
-    An interrupted run goes on where it was with the same command.
+    With --width the student is a narrower MODEL. An interrupted run goes on where it was with the
+    same command.
     """
+    from smidgen import student as student_of
+
+    source = load_model(model, shapes, fixed)
+    narrow = source if width == 1 else student_of(source, width, load_data(data))
     _finetune(
-        load_model(model, shapes, fixed), settings, data, out, get_teacher(teacher), checkpoint,
+        source, narrow, settings, data, out, get_teacher(teacher), checkpoint,
         as_json, features=features, live_teacher=live_teacher, cache=cache, threads=threads,
     )  # fmt: skip
 
@@ -103,9 +114,7 @@ def prune(
         float | None, typer.Option(help="Part of the weights that is to be zero, such as 0.8.")
     ] = None,
     pattern: Annotated[str | None, typer.Option(help="2:4, another N:M, or block4.")] = None,
-    importance: Annotated[
-        str, typer.Option(help="Of channels: auto, taylor, activation, l2, l1 or bn.")
-    ] = "auto",
+    importance: Importance = "auto",
     scope: Annotated[str, typer.Option(help="Of weights: lamp, global or layer.")] = "lamp",
     rounds: Annotated[int, typer.Option(help="Remove channels in so many steps.", min=1)] = 1,
     teacher: Teacher = None,
@@ -146,8 +155,34 @@ def prune(
         _finish(source, graph, out, watch, start, as_json)
 
 
+def sensitivity(
+    model: Model,
+    data: Data = None,
+    importance: Importance = "auto",
+    shapes: Shapes = None,
+    fixed: Fixed = None,
+    as_json: Json = False,
+) -> None:
+    """What a float model scores without parts of each group of channels and of each layer.
+
+    One at a time, without training, on samples of x that nothing is chosen on.
+    """
+    import dataclasses
+
+    from smidgen import sensitivity as measure
+    from smidgen import tables
+
+    if data is None:
+        raise SmidgenError("no samples to measure on", hint="give --data samples.npz")
+    graph, samples = load_model(model, shapes, fixed), load_data(data)
+    with Watch(as_json, [], keep=True) as watch:
+        found = measure(graph, samples, importance=importance, progress=watch.counted)
+    show(as_json, dataclasses.asdict(found), tables.sensitivity(graph.name, found))
+
+
 def _finetune(
     source: Graph,
+    student: Graph,
     settings: dict[str, Any],
     data: Path | None,
     out: Path,
@@ -165,7 +200,7 @@ def _finetune(
     start = time.monotonic()
     with Watch(as_json, [path], checkpoint is not None) as watch:
         graph = finetune_graph(
-            source, samples, teacher=teacher, checkpoint=path, progress=watch.step,
+            student, samples, teacher=teacher, checkpoint=path, progress=watch.step,
             answered=watch.answered, **options, **settings,
         )  # fmt: skip
         _finish(source, graph, out, watch, start, as_json)
@@ -180,10 +215,12 @@ def _finish(
     source: Graph, graph: Graph, out: Path, watch: Watch, start: float, as_json: bool
 ) -> None:
     """Write what was trained, and say what became of the model."""
-    from smidgen import describe, tables
+    from smidgen import describe, tables, write_tflite
     from smidgen.transforms.prune.weights import sparsity_of
+    from smidgen.transforms.rewrites import simplify
 
-    size = write_float(graph, out)
+    source, graph = simplify(source), simplify(graph)  # a file holds no batch norms
+    size = len(write_tflite(graph, out))
     before, after = describe(source), describe(graph)
     facts = {
         "out": str(out),

@@ -86,10 +86,7 @@ def prune(
         raise RecipeError(
             "nothing is to be pruned", hint="give channels=0.5, weights=0.8 or pattern='2:4'"
         )
-    if model.is_quantized:
-        raise UnsupportedModelError(
-            "the model is quantized: integers are not pruned", hint="load the float model"
-        )
+    check_float(model)
     if channels is not None and not 0 < channels <= 1:
         raise RecipeError(f"{channels} of the {target}", hint="give a part in (0, 1]")
     check(weights or 0.0, scope, pattern)
@@ -137,6 +134,14 @@ def prune(
             chosen = masks(graph, weights or 0.0, scope=scope, pattern=pattern)
             graph = apply_masks(graph, chosen)
     return graph
+
+
+def check_float(model: Graph) -> None:
+    """Refuse a model whose weights are integers."""
+    if model.is_quantized:
+        raise UnsupportedModelError(
+            "the model is quantized: integers are not pruned", hint="load the float model"
+        )
 
 
 def remove_channels(

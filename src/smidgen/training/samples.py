@@ -103,6 +103,11 @@ class Samples:
         """How many classes there are."""
         return self.graph.output_types[0].shape[-1]
 
+    @property
+    def metric(self) -> str:
+        """What `score` is: "accuracy" of classes, else "loss"."""
+        return "accuracy" if self.y is not None and self.y.dtype.kind == "i" else "loss"
+
     def score(self, module: GraphModule, device: torch.device) -> float:
         """Accuracy of classes, else the loss, on the samples held apart."""
         if not len(self.held):
@@ -120,7 +125,7 @@ class Samples:
                     continue
                 y = torch.from_numpy(np.ascontiguousarray(self.y[rows])).to(device)
                 raw = module.values([inputs], [self.objective.raw])[self.objective.raw]
-                if self.y.dtype.kind == "i":
+                if self.metric == "accuracy":
                     total += float((raw.flatten(1).argmax(-1) == y).sum())
                 else:
                     total += float(self.objective.loss(raw, y)) * len(rows)
