@@ -27,6 +27,7 @@ def student(
         UnsupportedModelError: if the model is quantized.
 
     Example:
+        >>> from smidgen import describe, finetune
         >>> small = student(model, 0.5)
         >>> describe(small).macs < 0.5 * describe(model).macs
         True
