@@ -40,6 +40,7 @@ RESULTS = {
     "Report": "smidgen.transforms.rewrites",
     "Squeezed": "smidgen.report.result",
     "Limit": "smidgen.report.result",
+    "Stage": "smidgen.report.stage",
     "ModelFacts": "smidgen.facts",
     "LayerFacts": "smidgen.facts",
 }

@@ -134,9 +134,33 @@ def test_an_interrupted_run_goes_on_with_the_same_command(folder: Path, tmp_path
         np.testing.assert_array_equal(value.data, b.values[name].data)
 
 
+@pytest.mark.emulator
+@pytest.mark.oracle
+def test_squeeze_prunes_and_goes_on_where_it_was(
+    folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    arguments = ("squeeze", trained, "-d", folder / "data.npz", "--channels", 0.6, "--epochs", 2)
+    command = [sys.executable, "-m", "smidgen.cli", *map(str, arguments), "--batch-size", "64"]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while b"epoch 1" not in (line := process.stderr.readline()):
+            assert line
+        process.send_signal(signal.SIGINT)
+        process.stderr.read()
+    assert process.returncode == 130
+    assert [p.name for p in tmp_path.iterdir()] == ["out-channels.ckpt"]
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr
+    stages = json.loads(done.stdout)["stages"]
+    assert [stage["name"] for stage in stages] == ["as it came", "channels removed"]
+    assert stages[1]["macs"] <= 0.6 * stages[0]["macs"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
+        (["squeeze", "new.tflite", "-d", "data.npz", "--epochs", "3"], "--epochs without a step"),
         (["finetune", "new.tflite"], "no samples to train on"),
         (["finetune", "new.tflite", "-d", "data.npz", "--epochs", "-1"], "epochs is -1"),
         (["distil", "new.tflite", "-d", "data.npz"], "--teacher"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import signal
@@ -17,6 +18,7 @@ from smidgen import Dataset, load, quantize, squeeze, write_tflite
 from smidgen.errors import RecipeError, SmidgenError
 from smidgen.evaluate import evaluate, real_outputs
 from smidgen.report.result import Limit
+from smidgen.training.steps import checkpoints_of
 from tests.transforms.quantize.networks import Net, classifier, images, normal
 
 pytestmark = [pytest.mark.emulator, pytest.mark.oracle]
@@ -149,6 +151,77 @@ def test_somebody_elses_folder_is_left_alone(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(SmidgenError, match="choose an empty or new folder"):
         squeeze(classifier(), Dataset(images(20)), out=tmp_path / "file")
+
+
+# -- with training -------------------------------------------------------------------------------
+
+
+@pytest.mark.torch
+def test_each_step_that_trains_is_a_stage(data, tmp_path):
+    told: list[str] = []
+    result = squeeze(
+        classifier(), data, out=tmp_path / "out", tell=told.append, channels=0.7, weights=0.5,
+        teacher=classifier(), epochs=1, batch_size=16, checkpoint=tmp_path / "run.ckpt",
+    )  # fmt: skip
+    names = ["as it came", "channels removed", "connections removed"]
+    assert [stage.name for stage in result.stages] == names
+    assert "train: channels removed" in told
+    first, narrow, sparse = result.stages
+    assert narrow.macs == sparse.macs <= 0.7 * first.macs
+    assert sparse.sparsity >= 0.5 > max(first.sparsity, narrow.sparsity)
+    assert narrow.flash_bytes < first.flash_bytes
+    file = (tmp_path / "out" / "model.tflite").read_bytes()
+    assert sparse.tflite_bytes == len(file)
+    assert sparse.gzip_bytes == len(gzip.compress(file, 9, mtime=0)) < narrow.gzip_bytes
+    assert sparse.flash_bytes == result.firmware.flash_bytes
+    assert sparse.score == result.after == evaluate(load(tmp_path / "out" / "model.tflite"), data)
+    assert first.seconds == 0 < narrow.seconds
+    record = json.loads((tmp_path / "out" / "smidgen.json").read_text(encoding="utf-8"))
+    assert [stage["name"] for stage in record["stages"]] == names
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    assert "Step by step" in page and "connections removed" in page
+    assert {p.name for p in tmp_path.iterdir()} == {
+        "out", "run-channels.ckpt", "run-connections.ckpt",
+    }  # fmt: skip
+    assert set(tmp_path.glob("*.ckpt")) <= set(checkpoints_of(tmp_path / "run.ckpt"))
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(("teacher", "name"), [(None, "fine-tuned"), (classifier(), "taught")])
+def test_training_without_pruning_is_a_stage_too(data, teacher, name):
+    result = squeeze(classifier(), data, finetune=True, teacher=teacher, epochs=1, batch_size=16)
+    assert [stage.name for stage in result.stages] == ["as it came", name]
+    assert result.stages[0].macs == result.stages[1].macs
+
+
+def test_without_training_the_model_is_the_only_stage(squeezed):
+    result, _ = squeezed
+    (stage,) = result.stages
+    assert (stage.score, stage.tflite_bytes) == (result.after, result.tflite_bytes)
+    assert "Step by step" not in (result.out / "report.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.torch
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"epochs": 3}, "epochs without a step that trains"),
+        ({"channels": 0.5, "epoch": 3}, "no setting is called 'epoch'"),
+        ({"channels": 0.5, "weights": 1.5}, "sparsity 1.5"),
+        ({"channels": 0.5, "epochs": -1}, "epochs is -1"),
+    ],
+)
+def test_what_cannot_be_trained_is_refused_before_anything_is(data, options, says):
+    told: list[str] = []
+    with pytest.raises(RecipeError, match=says):
+        squeeze(classifier(), data, tell=told.append, **options)
+    assert told == ["load"]
+
+
+@pytest.mark.torch
+def test_integers_do_not_train(data):
+    with pytest.raises(SmidgenError, match="load the float model"):
+        squeeze(quantize(classifier(), data.x), data, weights=0.5)
 
 
 # -- interrupted ---------------------------------------------------------------------------------

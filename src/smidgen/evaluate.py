@@ -83,9 +83,13 @@ class Score:
         """Whether more is better."""
         return self.metric == "accuracy"
 
+    @property
+    def shown(self) -> str:
+        """The value as people read it: "87.19%" or "0.0123"."""
+        return f"{self.value:.2%}" if self.metric == "accuracy" else f"{self.value:.4g}"
+
     def __str__(self) -> str:
-        text = f"{self.value:.2%}" if self.metric == "accuracy" else f"{self.value:.4g}"
-        return f"{self.metric} {text} on {self.samples:,} samples"
+        return f"{self.metric} {self.shown} on {self.samples:,} samples"
 
 
 def evaluate(graph: Graph, data: Dataset) -> Score:

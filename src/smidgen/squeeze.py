@@ -24,12 +24,14 @@ from smidgen.frontends import load
 from smidgen.interpreter import random_inputs
 from smidgen.ir import Graph
 from smidgen.report.result import Limit, Squeezed
+from smidgen.report.stage import Stage, measure_stage, stage_of
 from smidgen.transforms.quantize import LayerError, Recipe, layer_errors, prepare, quantize
 from smidgen.transforms.rewrites import shrink
 from smidgen.verify import verify
 
 if TYPE_CHECKING:
     from smidgen.targets.board import Board
+    from smidgen.training.steps import Step
 
 # Called with a line about what is going on now.
 Tell = Callable[[str], None]
@@ -53,11 +55,13 @@ def squeeze(
     optimize: str = "balanced",
     name: str | None = None,
     tell: Tell | None = None,
+    **training: Any,
 ) -> Squeezed:
     """Squeeze a model for a board and prove that it still works.
 
-    Rewrites, int8 quantization, exact shrinking, `.tflite`, C, linked firmware, emulation,
-    comparison with other runtimes, accuracy before and after on all test samples.
+    Pruning and training, if they are asked for; rewrites, int8 quantization, exact shrinking,
+    `.tflite`, C, linked firmware, emulation, comparison with other runtimes, accuracy before and
+    after on all test samples.
 
     Args:
         model: a path, a live Keras model or a Graph; float, or int8 already.
@@ -73,6 +77,9 @@ def squeeze(
         optimize: "speed", "balanced" or "flash".
         name: prefix of the C functions.
         tell: called with each step as it begins.
+        **training: what `smidgen.prune` and `smidgen.finetune` take: `channels=0.5`,
+            `weights=0.8`, `teacher=...`, `finetune=True`, and settings such as `epochs=5`. What
+            the model is worth before and after each step is in `stages`.
 
     Returns:
         All results; `.fits` is the verdict.
@@ -99,17 +106,31 @@ def squeeze(
     original = describe(source)
     before = after = None
     errors: tuple[LayerError, ...] = ()
-    if source.is_quantized:
-        integer = source
+    steps = _plan(data, training) if training else []
+    stages: list[Stage] = []
+    stage, graph, seconds = "as it came", source, 0.0
+    for step in steps:
+        say(f"measure {stage}")
+        stages.append(
+            measure_stage(
+                stage, graph, data, board, recipe=recipe, optimize=optimize, seconds=seconds
+            )
+        )
+        say(f"train: {step.name}")
+        begun = time.monotonic()
+        stage, graph = step.name, step.run(graph)
+        seconds = time.monotonic() - begun
+    if graph.is_quantized:
+        integer = graph
     else:
         if data is None:
             raise RecipeError(
                 "a float model needs samples to be quantized", hint="give a Dataset (--data)"
             )
         say("quantize to int8")
-        integer = quantize(source, data, recipe)
-        chosen = to_model(source, data.x[:ERROR_SAMPLES])
-        errors = tuple(layer_errors(prepare(source), integer, [chosen]))
+        integer = quantize(graph, data, recipe)
+        chosen = to_model(graph, data.x[:ERROR_SAMPLES])
+        errors = tuple(layer_errors(prepare(graph), integer, [chosen]))
     say("shrink exactly")
     small, _ = shrink(integer)
     say("compile and link")
@@ -123,16 +144,23 @@ def squeeze(
     if data is not None and data.x_test is not None:
         say("measure before and after")
         before, after = evaluate(source, data), evaluate(small, data)
+    stages.append(stage_of(stage, small, tflite, firmware, after, seconds))
     limits = _limits(firmware, run, before, after, latency_ms, max_drop)
-    seconds = time.monotonic() - start
     result = Squeezed(
         original, small, describe(small), firmware, run, before, after, verification, errors,
-        limits, _file_bytes(model), len(tflite), Path(out) if out is not None else None, seconds,
+        limits, _file_bytes(model), len(tflite), tuple(stages),
+        Path(out) if out is not None else None, time.monotonic() - start,
     )  # fmt: skip
     if out is not None:
         say("write the results")
-        _write(result, tflite, Path(out), source)
+        _write(result, tflite, Path(out), graph)
     return result
+
+
+def _plan(data: Dataset | None, training: dict[str, Any]) -> list[Step]:
+    from smidgen.training.steps import plan
+
+    return plan(data, **training)
 
 
 def _file_bytes(model: Any) -> int | None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smidgen.facts import BoardFacts, ModelFacts
     from smidgen.frontends import Surveyed
     from smidgen.report.result import Squeezed
+    from smidgen.report.stage import Stage
     from smidgen.targets.board import Board
     from smidgen.training.sensitivity import Sensitivity
     from smidgen.transforms.quantize import LayerError
@@ -264,10 +265,8 @@ def squeeze(result: Squeezed) -> list[Any]:
 
     facts = summary(result)
     firmware = facts["firmware"]
-    before, after = (s.value if s else None for s in (result.before, result.after))
     metric = result.after.metric if result.after else "accuracy"
-    shown = [None if v is None else f"{v:.2%}" if metric == "accuracy" else f"{v:.4g}"
-             for v in (before, after)]  # fmt: skip
+    shown = [s and s.shown for s in (result.before, result.after)]
     rows = [
         (metric, *shown),
         ("MACs", facts["source"]["macs"], facts["result"]["macs"]),
@@ -279,6 +278,7 @@ def squeeze(result: Squeezed) -> list[Any]:
         ("ms (estimated)", None, firmware["milliseconds_estimated"]),
     ]
     parts: list[Any] = [
+        *([stages(result.stages)] if len(result.stages) > 1 else []),
         table(f"{facts['model']} on {facts['board']}", ("", "before", "after"), rows),
         result.verification.table(),
         f"[bold {'green' if result.fits else 'red'}]{result.verdict}[/]",
@@ -286,6 +286,23 @@ def squeeze(result: Squeezed) -> list[Any]:
     if result.out is not None:
         parts.append(f"results in {result.out}")
     return parts
+
+
+def stages(found: Sequence[Stage]) -> Table:
+    """What each step of a squeeze left, of the integer model that it becomes; a column a step."""
+    metric = found[0].score.metric if found[0].score else "accuracy"
+    rows = [
+        (metric, *(s.score and s.score.shown for s in found)),
+        ("MACs", *(s.macs for s in found)),
+        ("parameters", *(s.parameters for s in found)),
+        ("weights that are zero", *(f"{s.sparsity:.1%}" for s in found)),
+        (".tflite B", *(s.tflite_bytes for s in found)),
+        ("  compressed", *(s.gzip_bytes for s in found)),
+        ("flash B", *(s.flash_bytes for s in found)),
+        ("RAM B", *(s.ram_bytes for s in found)),
+        ("seconds to train", *(s.seconds or None for s in found)),
+    ]
+    return table("Step by step", (" ", *(s.name for s in found)), rows)
 
 
 def trained(facts: dict[str, Any]) -> list[Any]:

@@ -37,6 +37,20 @@ Checkpoint = Annotated[
 ]
 Threads = Annotated[int | None, typer.Option(help="Threads of torch.", min=1)]
 
+Channels = Annotated[
+    float | None, typer.Option(help="Part of the target that is to be left, such as 0.5.")
+]
+Target = Annotated[str, typer.Option(help="macs, parameters, flash or ram.")]
+Weights = Annotated[
+    float | None, typer.Option(help="Part of the weights that is to be zero, such as 0.8.")
+]
+Pattern = Annotated[str | None, typer.Option(help="2:4, another N:M, or block4.")]
+Importance = Annotated[
+    str, typer.Option(help="Of channels: auto, taylor, activation, l2, l1 or bn.")
+]
+Scope = Annotated[str, typer.Option(help="Of weights: lamp, global or layer.")]
+Rounds = Annotated[int, typer.Option(help="Remove channels in so many steps.", min=1)]
+
 # Each is the field of `smidgen.training.settings.Training` of that name, with its default; torch
 # need not be there for the help.
 SETTINGS: dict[str, tuple[Any, str]] = {
@@ -101,6 +115,11 @@ def get_teacher(source: str | None) -> Any:
         raise DataError(f"is not a readable .npy file ({error})", where=source) from error
 
 
+def beside(out: Path) -> Path:
+    """Where a run is kept until its result is written."""
+    return out.with_name(f"{out.name}.ckpt")
+
+
 class Watch(ExitStack):
     """Shows trainings on standard error, and ends them between two steps when asked to.
 
@@ -139,6 +158,11 @@ class Watch(ExitStack):
         self.callback(signal.signal, signal.SIGINT, before)
         self.push(self._end)
         return self
+
+    def tell(self, line: str) -> None:
+        """A step of a long job begins."""
+        self._bar.update(self._task, visible=False)
+        self._console.print(f"[dim]· {line}[/dim]", highlight=False)
 
     def answered(self, done: int, total: int) -> None:
         """A teacher has answered so many samples."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,10 +23,31 @@ from smidgen.cli._shared import (
     show,
     teller,
 )
+from smidgen.cli._training import (
+    SETTINGS,
+    Cache,
+    Channels,
+    Checkpoint,
+    Importance,
+    Pattern,
+    Rounds,
+    Scope,
+    Target,
+    Teacher,
+    Threads,
+    Watch,
+    Weights,
+    beside,
+    get_teacher,
+    with_settings,
+)
+from smidgen.errors import SmidgenError
 
 
+@with_settings
 def squeeze(
     model: Model,
+    settings: dict[str, Any],
     data: Data = None,
     board: BoardName = DEFAULT_BOARD,
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write.")] = Path("out"),
@@ -36,28 +57,70 @@ def squeeze(
     max_drop: Annotated[float | None, typer.Option(help="Accuracy it may lose (0.01).")] = None,
     recipe: RecipeName = "int8",
     optimize: Optimize = "balanced",
+    channels: Channels = None,
+    target: Target = "macs",
+    weights: Weights = None,
+    pattern: Pattern = None,
+    importance: Importance = "auto",
+    scope: Scope = "lamp",
+    rounds: Rounds = 1,
+    finetune: Annotated[
+        bool, typer.Option("--finetune", help="Train further, without pruning.")
+    ] = False,
+    teacher: Teacher = None,
+    cache: Cache = None,
+    checkpoint: Checkpoint = None,
+    threads: Threads = None,
     shapes: Shapes = None,
     fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
-    """The whole job: int8, .tflite, C, emulated chip, comparison, accuracy, verdict, report."""
+    """The whole job: int8, .tflite, C, emulated chip, comparison, accuracy, verdict, report.
+
+    With --channels, --weights, --pattern, --teacher or --finetune it prunes and trains first, and
+    goes on where it was if it is interrupted there.
+    """
     from smidgen import squeeze as squeeze_model
     from smidgen import tables
     from smidgen.report.result import summary
 
-    result = squeeze_model(
-        load_model(model, shapes, fixed) if shapes or fixed else model,
-        load_data(data),
-        board,
-        out=out,
-        flash=tables.parse_bytes(flash),
-        ram=tables.parse_bytes(ram),
-        latency_ms=latency_ms,
-        max_drop=max_drop,
-        recipe=recipe,
-        optimize=optimize,
-        tell=teller(as_json),
-    )
+    path = checkpoint or beside(out)
+    kept: list[Path] = []
+    steps: dict[str, Any] = {
+        "channels": channels, "weights": weights, "pattern": pattern,
+        "finetune": finetune or None, "teacher": teacher,
+    }  # fmt: skip
+    if training := {name: value for name, value in steps.items() if value is not None}:
+        from smidgen.training.steps import checkpoints_of
+
+        kept = checkpoints_of(path, rounds)
+        training |= {
+            "target": target, "importance": importance, "scope": scope, "rounds": rounds,
+            "cache": cache, "checkpoint": path, "threads": threads, **settings,
+        }  # fmt: skip
+    elif changed := [name for name, value in settings.items() if value != SETTINGS[name][0]]:
+        raise SmidgenError(
+            f"--{changed[0].replace('_', '-')} without a step that trains",
+            hint="add --channels, --weights, --pattern, --teacher or --finetune",
+        )
+    with Watch(as_json, kept, checkpoint is not None) as watch:
+        if training:
+            training |= {"progress": watch.step, "answered": watch.answered}
+            training["teacher"] = get_teacher(teacher)
+        result = squeeze_model(
+            load_model(model, shapes, fixed) if shapes or fixed else model,
+            load_data(data),
+            board,
+            out=out,
+            flash=tables.parse_bytes(flash),
+            ram=tables.parse_bytes(ram),
+            latency_ms=latency_ms,
+            max_drop=max_drop,
+            recipe=recipe,
+            optimize=optimize,
+            tell=watch.tell,
+            **training,
+        )
     show(as_json, summary(result), tables.squeeze(result))
     exit_if(not result.fits)
 

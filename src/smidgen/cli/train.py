@@ -12,10 +12,18 @@ import typer
 from smidgen.cli._shared import Data, Fixed, Json, Model, Shapes, load_data, load_model, show
 from smidgen.cli._training import (
     Cache,
+    Channels,
     Checkpoint,
+    Importance,
+    Pattern,
+    Rounds,
+    Scope,
+    Target,
     Teacher,
     Threads,
     Watch,
+    Weights,
+    beside,
     get_teacher,
     with_settings,
 )
@@ -25,9 +33,6 @@ if TYPE_CHECKING:
     from smidgen.ir import Graph
 
 Out = Annotated[Path, typer.Option("--out", "-o", help="The float .tflite file to write.")]
-Importance = Annotated[
-    str, typer.Option(help="Of channels: auto, taylor, activation, l2, l1 or bn.")
-]
 Features = Annotated[
     bool, typer.Option("--features", help="Learn what lies inside a float teacher as well.")
 ]
@@ -106,17 +111,13 @@ def prune(
     settings: dict[str, Any],
     data: Data = None,
     out: Out = Path("pruned.tflite"),
-    channels: Annotated[
-        float | None, typer.Option(help="Part of the target that is to be left, such as 0.5.")
-    ] = None,
-    target: Annotated[str, typer.Option(help="macs, parameters, flash or ram.")] = "macs",
-    weights: Annotated[
-        float | None, typer.Option(help="Part of the weights that is to be zero, such as 0.8.")
-    ] = None,
-    pattern: Annotated[str | None, typer.Option(help="2:4, another N:M, or block4.")] = None,
+    channels: Channels = None,
+    target: Target = "macs",
+    weights: Weights = None,
+    pattern: Pattern = None,
     importance: Importance = "auto",
-    scope: Annotated[str, typer.Option(help="Of weights: lamp, global or layer.")] = "lamp",
-    rounds: Annotated[int, typer.Option(help="Remove channels in so many steps.", min=1)] = 1,
+    scope: Scope = "lamp",
+    rounds: Rounds = 1,
     teacher: Teacher = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -143,7 +144,7 @@ def prune(
         options = {"target": target, "importance": importance}
         _dry_run(source, channels, samples, options, as_json)
         return
-    path = checkpoint or _beside(out)
+    path = checkpoint or beside(out)
     start = time.monotonic()
     with Watch(as_json, checkpoints_of(path, rounds), checkpoint is not None) as watch:
         graph = prune_graph(
@@ -196,7 +197,7 @@ def _finetune(
     if data is None:
         raise SmidgenError("no samples to train on", hint="give --data samples.npz")
     samples = load_data(data)
-    path = checkpoint or _beside(out)
+    path = checkpoint or beside(out)
     start = time.monotonic()
     with Watch(as_json, [path], checkpoint is not None) as watch:
         graph = finetune_graph(
@@ -204,11 +205,6 @@ def _finetune(
             answered=watch.answered, **options, **settings,
         )  # fmt: skip
         _finish(source, graph, out, watch, start, as_json)
-
-
-def _beside(out: Path) -> Path:
-    """Where a run is kept until its result is written."""
-    return out.with_name(f"{out.name}.ckpt")
 
 
 def _finish(
@@ -250,9 +246,9 @@ def _dry_run(
 
     from smidgen import tables
     from smidgen.transforms.prune.groups import survey
-    from smidgen.transforms.shrink import Channels
+    from smidgen.transforms.shrink import Channels as Found
 
-    groups = [dataclasses.asdict(group) for group in survey(Channels(graph))]
+    groups = [dataclasses.asdict(group) for group in survey(Found(graph))]
     if channels is not None:
         from smidgen.training.prune import choose_channels
 

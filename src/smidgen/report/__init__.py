@@ -2,5 +2,6 @@
 
 from smidgen.report.page import write_report
 from smidgen.report.record import build_record, read_record
+from smidgen.report.stage import Stage, measure_stage
 
-__all__ = ["build_record", "read_record", "write_report"]
+__all__ = ["Stage", "build_record", "measure_stage", "read_record", "write_report"]

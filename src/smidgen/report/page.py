@@ -9,6 +9,7 @@ from smidgen.errors import ToolMissingError
 from smidgen.files import replace_file
 from smidgen.report import drawing
 from smidgen.report.network import network
+from smidgen.report.waterfall import waterfall
 
 _TEMPLATE = Path(__file__).with_name("template.html")
 _MANY = 40  # weight tensors and layers beyond this are not drawn one by one
@@ -44,6 +45,8 @@ def render(record: dict[str, Any]) -> str:
     environment.filters["bytes"] = lambda n: f"{n:,} B"
     environment.filters["count"] = lambda n: "–" if n is None else f"{n:,}"
     environment.filters["number"] = _number
+    environment.filters["percent"] = lambda v: f"{v:.1%}"
+    environment.filters["duration"] = _duration
     environment.filters["two"] = lambda v: "–" if v is None else f"{v:.2f}"
     template = environment.from_string(_TEMPLATE.read_text(encoding="utf-8"))
     drawings = {name: Markup(text) for name, text in _drawings(record).items()}
@@ -51,18 +54,31 @@ def render(record: dict[str, Any]) -> str:
         {**entry, "drawing": Markup(drawing.histogram(entry))}
         for entry in record["weights"][:_MANY]
     ]
+    panels = [
+        {"title": title, "drawing": Markup(text)} for title, text in waterfall(record["stages"])
+    ]
     limits = {limit["what"]: limit for limit in record["limits"]}
 
     def share(what: str) -> str:
         return f"{limits[what]['reached'] / max(limits[what]['allowed'], 1):.1%} of what is allowed"
 
-    return template.render(r=record, draw=drawings, weights=weights, score=_score, share=share)
+    return template.render(
+        r=record, draw=drawings, weights=weights, panels=panels, score=_score, share=share
+    )
 
 
 def _number(value: float | None) -> str:
     if value is None:
         return "–"
     return f"{value:,.4g}" if abs(value) < 1e4 else f"{value:,.0f}"
+
+
+def _duration(seconds: float) -> str:
+    """Seconds as a person says them, such as "1 h 02 min"."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60:02} min"
 
 
 def _score(score: dict[str, Any] | None) -> str:

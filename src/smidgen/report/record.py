@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from smidgen.backends.c.stream import Call
     from smidgen.report.result import Squeezed
 
-FORMAT = 3
+FORMAT = 4
 # A record is read back by `smidgen report`; nothing we write comes near this.
 MAX_BYTES = 64 << 20
 

@@ -12,6 +12,7 @@ from smidgen.backends.c.run import Run
 from smidgen.evaluate import Score
 from smidgen.facts import ModelFacts
 from smidgen.ir import Graph
+from smidgen.report.stage import Stage
 from smidgen.transforms.quantize import LayerError
 from smidgen.verify import Verification
 
@@ -56,7 +57,11 @@ def _figure(value: float) -> str:
 
 @dataclass(frozen=True, eq=False)
 class Squeezed:
-    """Everything `squeeze` made and measured."""
+    """Everything `squeeze` made and measured.
+
+    `stages` are the model as it came and after each step that trained, each as the integer model
+    that it becomes; the last is `model`.
+    """
 
     source: ModelFacts
     model: Graph
@@ -70,6 +75,7 @@ class Squeezed:
     limits: tuple[Limit, ...]
     source_bytes: int | None
     tflite_bytes: int
+    stages: tuple[Stage, ...]
     out: Path | None
     seconds: float
 
@@ -135,5 +141,6 @@ def summary(result: Squeezed) -> dict[str, Any]:
             "toolchain": firmware.toolchain.version,
             "optimize": firmware.optimize,
         },
+        "stages": [dataclasses.asdict(stage) for stage in result.stages],
         "seconds": round(result.seconds, 2),
     }

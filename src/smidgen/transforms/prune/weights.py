@@ -29,13 +29,17 @@ def prunable(graph: Graph) -> dict[str, int]:
         >>> list(prunable(model))[0]
         'conv2d/kernel'
     """
+    return {n: axis for n, axis in _weights(graph).items() if graph.type(n).dtype == "float32"}
+
+
+def _weights(graph: Graph) -> dict[str, int]:
     found: dict[str, int] = {}
     for node in graph.nodes:
         op: Op = node.op  # type: ignore[assignment]
         rule = op.quant_rule(*graph.types(node.inputs))
         for role, name in zip(rule.roles, node.inputs, strict=False):
             if role is Role.WEIGHT and name is not None and graph.values[name].is_constant:
-                if graph.type(name).rank > 1 and graph.type(name).dtype == "float32":
+                if graph.type(name).rank > 1:
                     found[name] = rule.weight_axis or 0
     return found
 
@@ -122,8 +126,8 @@ def apply_masks(graph: Graph, chosen: Mapping[str, Array]) -> Graph:
 
 
 def sparsity_of(graph: Graph) -> float:
-    """Part of the prunable weights that are zero."""
-    arrays = [graph.data(name) for name in prunable(graph)]
+    """Part of the weights that are zero, of a float graph or an integer one."""
+    arrays = [graph.data(name) for name in _weights(graph)]
     total = sum(a.size for a in arrays if a is not None)
     return sum(int((a == 0).sum()) for a in arrays if a is not None) / max(1, total)
 
