@@ -74,19 +74,21 @@ SETTINGS: dict[str, tuple[Any, str]] = {
 }
 
 
+_OPTIONS = [
+    inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=default,
+        annotation=Annotated[type(default), typer.Option(help=help, rich_help_panel=_PANEL)],
+    )
+    for name, (default, help) in SETTINGS.items()
+]
+
+
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command an option for each setting; it receives them as one dictionary, `settings`."""
     signature = inspect.signature(command, eval_str=True)
     own = [p for p in signature.parameters.values() if p.name != "settings"]
-    options = [
-        inspect.Parameter(
-            name,
-            inspect.Parameter.KEYWORD_ONLY,
-            default=default,
-            annotation=Annotated[type(default), typer.Option(help=help, rich_help_panel=_PANEL)],
-        )
-        for name, (default, help) in SETTINGS.items()
-    ]
 
     @functools.wraps(command)
     def run(**given: Any) -> None:
@@ -95,7 +97,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     plain = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in own]
     run.__annotations__ = {}  # the signature says it all
-    run.__signature__ = signature.replace(parameters=plain + options)  # type: ignore[attr-defined]
+    run.__signature__ = signature.replace(parameters=plain + _OPTIONS)  # type: ignore[attr-defined]
     return run
 
 
