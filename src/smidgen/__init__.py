@@ -33,6 +33,7 @@ _HOME: dict[str, str] = {
     "shrink": "smidgen.transforms.rewrites",
     "squeeze": "smidgen.squeeze",
     "student": "smidgen.training.student",
+    "train_quantized": "smidgen.training.qat",
     "verify": "smidgen.verify",
     "write_tflite": "smidgen.backends.tflite",
 }
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from smidgen.squeeze import squeeze as squeeze
     from smidgen.training.finetune import finetune as finetune
     from smidgen.training.prune import prune as prune
+    from smidgen.training.qat import train_quantized as train_quantized
     from smidgen.training.sensitivity import sensitivity as sensitivity
     from smidgen.training.student import student as student
     from smidgen.transforms.quantize import Recipe as Recipe

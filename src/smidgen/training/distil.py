@@ -140,6 +140,36 @@ def get_teacher(
     return Known(logits, views)
 
 
+def learn_from(
+    source: Any,
+    student: Graph,
+    data: Dataset,
+    training: Training,
+    *,
+    features: bool = False,
+    live: bool = False,
+    cache: str | Path | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> tuple[Teacher | None, Features | None]:
+    """The teacher of a student, and what it teaches of its inside if `features` are asked for.
+
+    Arguments are those of `get_teacher`; without a source there is no teacher.
+
+    Raises:
+        UnsupportedModelError: if features are asked of what is no float graph.
+    """
+    if features and (not isinstance(source, Graph) or source.is_quantized):
+        raise UnsupportedModelError(
+            "features are learned from a float Graph", where="teacher", hint="load it first"
+        )
+    if source is None:
+        return None, None
+    teacher = get_teacher(
+        source, student, data, training, cache=cache, live=live or features, progress=progress
+    )
+    return teacher, Features(student, source) if features else None
+
+
 def _answers(
     answer: Answer,
     student: Graph,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smidgen.data import Dataset
-from smidgen.errors import RecipeError, UnsupportedModelError
+from smidgen.errors import RecipeError
 from smidgen.ir import Graph
 from smidgen.training.settings import Training
 
@@ -62,7 +62,7 @@ def finetune(
         True
     """
     from smidgen.training.batch_norms import with_batch_norms
-    from smidgen.training.distil import Features, get_teacher
+    from smidgen.training.distil import learn_from
     from smidgen.training.loop import fit
     from smidgen.training.module import GraphModule
     from smidgen.training.sparsify import hold_zeros
@@ -72,18 +72,10 @@ def finetune(
         model = with_batch_norms(model, data)
     module = GraphModule(model)
     hold_zeros(module)
-    known = inside = None
-    if teacher is not None:
-        known = get_teacher(
-            teacher, model, data, training, cache=cache, live=live_teacher or features,
-            progress=answered,
-        )  # fmt: skip
-    if features:
-        if not isinstance(teacher, Graph) or teacher.is_quantized:
-            raise UnsupportedModelError(
-                "features are learned from a float Graph", where="teacher", hint="load it first"
-            )
-        inside = Features(model, teacher)
+    known, inside = learn_from(
+        teacher, model, data, training, features=features, live=live_teacher, cache=cache,
+        progress=answered,
+    )  # fmt: skip
     fit(
         module, data, training, teacher=known, features=inside, checkpoint=checkpoint,
         threads=threads, progress=progress,

@@ -1,9 +1,10 @@
 """Graph ↔ torch: any float graph as a module whose parameters are the graph's constants.
 
 Each operator lowers itself (`torch_lower`), so whatever framework a model came from, training is
-the same. Tensors are channels-last throughout, as in the graph. What other techniques need has two
-hooks: `on_constant` stands between a parameter and the operators that read it (masks, quantized
-weights), `on_value` between an operator and the readers of its result (quantized activations).
+the same. Tensors are channels-last throughout, as in the graph. What other techniques need has
+three hooks: `on_constant` stands between a parameter and the operators that read it (masks),
+`on_value` between an operator and the readers of its result (quantized activations), `on_operand`
+before one operand of one operator (quantized weights).
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class GraphModule(nn.Module):
                 self.register_buffer(self.keys[name], tensor)
         self.on_constant = nn.ModuleDict()
         self.on_value = nn.ModuleDict()
+        self.on_operand = nn.ModuleDict()
         self._last_use = _last_uses(graph)
         self._wide = widens(graph)
 
@@ -76,6 +78,13 @@ class GraphModule(nn.Module):
     def hook_value(self, name: str, hook: nn.Module) -> None:
         """Let operators read what `hook` makes of an activation (or of an input)."""
         self.on_value[self.keys[name]] = hook
+
+    def hook_operand(self, node: Node, operand: int, hook: nn.Module) -> None:
+        """Let one node read what `hook` makes of an operand; others read the operand itself."""
+        self.on_operand[self._operand_key(node, operand)] = hook
+
+    def _operand_key(self, node: Node, operand: int) -> str:
+        return f"{operand}_{self.keys[node.outputs[0]]}"
 
     def constant(self, name: str) -> Tensor:
         """A constant as operators read it."""
@@ -121,6 +130,9 @@ class GraphModule(nn.Module):
         operands = [
             None if n is None else found[n] if n in found else self.constant(n) for n in node.inputs
         ]
+        for i, operand in enumerate(operands):
+            if operand is not None and (key := self._operand_key(node, i)) in self.on_operand:
+                operands[i] = self.on_operand[key](operand)
         result = op.torch_lower(*operands, training=self.training and self._wide)
         return result if isinstance(result, tuple) else (result,)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from smidgen.transforms.quantize.equalize import equalize
 from smidgen.transforms.quantize.fit_weights import fit_weights
 from smidgen.transforms.quantize.float_layers import FloatLayer, float_layers
 from smidgen.transforms.quantize.layer_errors import LayerError, layer_errors, snr_db
+from smidgen.transforms.quantize.observers import Range
 from smidgen.transforms.quantize.recipe import PRESETS, Recipe, Rule, get_recipe
 
 __all__ = [
@@ -82,6 +84,39 @@ def quantize(
         >>> int8.output_types[0].dtype, mixed.output_types[0].dtype
         ('int8', 'float32')
     """
+    return post_training(
+        graph, data, recipe, samples=samples, seed=seed, stream=stream, progress=progress
+    ).integer
+
+
+@dataclass(frozen=True)
+class PostTraining:
+    """What quantization found; training in integers starts from it.
+
+    Args:
+        graph: the float graph that became integer, simplified.
+        recipe: with the graph's own names.
+        ranges: of its activations.
+        integer: the integer graph.
+    """
+
+    graph: Graph
+    recipe: Recipe
+    ranges: Mapping[str, Range]
+    integer: Graph
+
+
+def post_training(
+    graph: Graph,
+    data: Dataset | Array | Sequence[Array],
+    recipe: str | Recipe,
+    *,
+    samples: int = CALIBRATION_SAMPLES,
+    seed: int = 0,
+    stream: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> PostTraining:
+    """`quantize`, with what it found on its way."""
     recipe = get_recipe(recipe)
     if graph.is_quantized:
         raise RecipeError("the model is quantized already", hint="quantize the float model")
@@ -102,7 +137,7 @@ def quantize(
     if recipe.correct_bias:
         few = [a[:BIAS_SAMPLES] for a in arrays]
         integer = correct_bias(step, integer.opened(), few).closed(integer)
-    return integer
+    return PostTraining(graph, recipe, ranges, integer)
 
 
 def prepare(graph: Graph) -> Graph:

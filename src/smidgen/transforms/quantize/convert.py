@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,16 @@ _NEGLIGIBLE = 1e-30
 FEW_STEPS = 8
 
 
-def convert(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Graph:
+Learned = Mapping[tuple[str, int], QuantParams]
+"""Parameters of weights that training found, by a node's first result and the operand."""
+
+
+def convert(
+    graph: Graph,
+    ranges: Mapping[str, Range],
+    recipe: Recipe,
+    learned: Learned = MappingProxyType({}),
+) -> Graph:
     """The integer graph.
 
     Results keep their names, so that layers can be compared with the float graph's.
@@ -40,6 +50,7 @@ def convert(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Graph:
         graph: a float graph, simplified.
         ranges: of every float activation, from `calibrate`.
         recipe: which nodes are quantized and how.
+        learned: parameters of weights; those of others follow from the weights.
 
     Returns:
         The quantized graph.
@@ -47,7 +58,7 @@ def convert(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> Graph:
     Raises:
         RecipeError: if an operator cannot compute with the scales that the ranges give.
     """
-    return _Converter(graph, ranges, recipe).run()
+    return _Converter(graph, ranges, recipe, learned).run()
 
 
 def weight_params(weights: Array, axis: int | None, limit: int = 127) -> QuantParams:
@@ -80,9 +91,12 @@ def _uneven(weights: Array, axis: int) -> bool:
 
 
 class _Converter:
-    def __init__(self, graph: Graph, ranges: Mapping[str, Range], recipe: Recipe) -> None:
+    def __init__(
+        self, graph: Graph, ranges: Mapping[str, Range], recipe: Recipe, learned: Learned
+    ) -> None:
         self.graph = graph
         self.recipe = recipe
+        self.learned = learned
         self.plan = plan(graph, ranges, recipe)
         self.dtype = recipe.activations
         self.bias_dtype = BIAS_DTYPES[self.dtype]
@@ -228,11 +242,13 @@ class _Converter:
         """Parameters that fit the weights and leave room for the bias of each channel."""
         data = self.graph.data(node.inputs[operand])
         assert data is not None
-        axis = self._weight_axis(node, rule, data, dtype)
-        params = weight_params(data, axis, LIMITS[dtype])
-        if dtype == "int4":
-            scales = least_squares_scales(data, params.scales, params.axis, LIMITS[dtype])
-            params = dataclasses.replace(params, scales=tuple(scales))
+        params = self.learned.get((node.outputs[0], operand))
+        if params is None:
+            axis = self._weight_axis(node, rule, data, dtype)
+            params = weight_params(data, axis, LIMITS[dtype])
+            if dtype == "int4":
+                scales = least_squares_scales(data, params.scales, params.axis, LIMITS[dtype])
+                params = dataclasses.replace(params, scales=tuple(scales))
         source = self._input_scale(node, rule, operand)
         needed = np.array([_SMALLEST_SCALE / source])
         place = rule.product(operand)[2]

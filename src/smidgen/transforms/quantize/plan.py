@@ -21,6 +21,41 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Group:
+    """Values that share their parameters.
+
+    Args:
+        members: their names.
+        low, high: the range that they take, and constants that are tied to them.
+        dtype: their element type.
+        power: whether their scale is to be a power of two.
+        centred: whether their zero point is to be 0.
+        free: whether the range alone decides on the parameters: no operator demands some, and no
+            constant wants its place.
+    """
+
+    members: tuple[str, ...]
+    low: float
+    high: float
+    dtype: str
+    power: bool
+    centred: bool
+    free: bool
+
+    def ends(self, low: float, high: float) -> Range:
+        """The range as parameters are found for it."""
+        if self.centred:  # the levels -128 to 127
+            high = max(-low, high)
+            low = -high * 128 / 127
+        return low, high
+
+    def params(self, low: float, high: float) -> QuantParams:
+        """The parameters for a range."""
+        low, high = self.ends(low, high)
+        return power_params(low, high) if self.power else activation_params(low, high, self.dtype)
+
+
+@dataclass(frozen=True)
 class Plan:
     """What `convert` carries out.
 
@@ -32,6 +67,7 @@ class Plan:
             its own that does not suit the others: a QUANTIZE goes in between.
         activations: the element type of values.
         powers: those that are int16 with a power of two as their scale, whatever the others are.
+        groups: of values that share their parameters; each value is in one.
     """
 
     nodes: frozenset[str]
@@ -39,6 +75,7 @@ class Plan:
     tied: Mapping[str, QuantParams]
     activations: str
     powers: frozenset[str]
+    groups: tuple[Group, ...]
 
     def read(self, graph: Graph, node: Node, operand: int, rule: QuantRule) -> QuantParams:
         """In which parameters a node of the float graph with this rule reads an operand."""
@@ -185,24 +222,29 @@ def _plan(graph: Graph, ranges: Mapping[str, Range], recipe: Recipe, left: set[s
             groups.join([state.input, state.output])
     made: dict[str, QuantParams] = {}
     tied: dict[str, QuantParams] = {}
+    found = []
     for members in groups.all():
         seen = [_range(graph, ranges, name) for name in members]
-        seen += [r for name in members for r in held.get(name, [])]
-        low, high = min(r[0] for r in seen), max(r[1] for r in seen)
-        if any(name in centred for name in members):  # the levels -128 to 127
-            high = max(-low, high)
-            low = -high * 128 / 127
-        shared = activation_params(low, high, dtype)
-        if any(name in powers for name in members):
+        constants = [r for name in members for r in held.get(name, [])]
+        low = min(r[0] for r in seen + constants)
+        high = max(r[1] for r in seen + constants)
+        power = any(name in powers for name in members)
+        if power:
             powers.update(members)
-            shared = power_params(low, high)
         demands = {demanded[name] for name in members if name in demanded}
-        if len(demands) == 1 and _covers(next(iter(demands)), low, high, dtype):
+        group = Group(
+            members=tuple(members), low=low, high=high, dtype="int16" if power else dtype,
+            power=power, centred=any(name in centred for name in members),
+            free=not (demands or constants or power),
+        )  # fmt: skip
+        found.append(group)
+        shared = group.params(low, high)
+        if len(demands) == 1 and _covers(next(iter(demands)), *group.ends(low, high), dtype):
             shared = demands.pop()
         tied.update(dict.fromkeys(members, shared))
         made.update({name: demanded.get(name, shared) for name in members})
     nodes = frozenset(node.outputs[0] for node in chosen)
-    return Plan(nodes, made, tied, dtype, frozenset(powers))
+    return Plan(nodes, made, tied, dtype, frozenset(powers), tuple(found))
 
 
 def _apart(graph: Graph, node: Node, chosen: list[Node]) -> bool:

@@ -1,0 +1,239 @@
+"""Fake-quant: float tensors take the values that the device's integers will stand for.
+
+Rounding is passed through by gradients as if it were not there; what is clipped has none. The ends
+of a range and the step of weights are learned, as the logarithm of what calibration found, so that
+a step of training changes them by a part of themselves, whatever the scale of the data.
+
+Sources: Esser et al., "Learned step size quantization" (2020), for the gradient of a step; Jain et
+al., "Trained quantization thresholds" (2020), for ranges, and for logarithms.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from smidgen.ir import QuantParams
+from smidgen.numerics.affine import dtype_range
+from smidgen.transforms.quantize.plan import Group
+
+Tensor = torch.Tensor
+
+# Rounding is to even in torch and away from zero on the device: this much more makes ties go there.
+_AWAY = 1 + 2.0**-22
+# Of an integer: what float32 leaves in doubt where numbers are averaged.
+_DOUBT = 2.0**-12
+_HALF = torch.tensor(0.5)
+
+
+class Range(nn.Module):
+    """The range of values that share their parameters.
+
+    Args:
+        group: the values.
+        params: that they have now.
+        learned: whether the range is trained.
+
+    Example:
+        >>> group = Group(("x",), -1.0, 3.0, "int8", power=False, centred=False, free=True)
+        >>> round(Range(group, group.params(-1.0, 3.0), learned=True).params().scale, 6)
+        0.015686
+    """
+
+    def __init__(self, group: Group, params: QuantParams, *, learned: bool) -> None:
+        super().__init__()
+        self.group = group
+        self.fixed = params
+        self.dtype = group.dtype
+        self.ends = nn.Parameter(torch.zeros(2)) if learned and group.low < group.high else None
+
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest value, as `convert` takes them."""
+        if self.ends is None:
+            return self.group.low, self.group.high
+        low, high = (math.exp(by) for by in self.ends.tolist())
+        return self.group.low * low, self.group.high * high
+
+    def params(self) -> QuantParams:
+        """Scale and zero point as the device will have them."""
+        return self.fixed if self.ends is None else self.group.params(*self.limits())
+
+    def moved(
+        self, limits: tuple[float, float], rounded: float, below: float, above: float
+    ) -> list[float]:
+        """The gradient of the logarithms of both ends.
+
+        Args:
+            limits: the ends.
+            rounded: the sum of gradients times rounding errors, of values within the range.
+            below, above: sums of the gradients of values that are clipped at each end.
+        """
+        low, high = limits
+        if self.group.centred or self.dtype == "int16":  # the longer end makes the step
+            by = rounded + (above - below) * max(-low, high)
+            return [by, 0.0] if -low > high else [0.0, by]
+        part = rounded / (high - low)
+        return [below * low - part * low, above * high + part * high]
+
+
+class FakeQuant(nn.Module):
+    """Activations in the parameters of a range.
+
+    Args:
+        range: whose.
+        whole: whether the operator computes on integers as they are, zero point included, so that
+            ties go away from integer zero and not from real zero.
+    """
+
+    def __init__(self, range: Range, *, whole: bool = False) -> None:
+        super().__init__()
+        self.range = range
+        self.whole = whole
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Values of any shape, rounded and clipped."""
+        result: Tensor = _Activation.apply(x, self.range.ends, self.range, self.whole)  # type: ignore[no-untyped-call]
+        return result
+
+
+class FakeQuantConstant(FakeQuant):
+    """A constant that is read as an activation: its range is that of its elements."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The constant, rounded."""
+        ends = min(float(x.min()), 0.0), max(float(x.max()), 0.0)
+        self.range.fixed = self.range.group.params(*ends)
+        return super().forward(x)
+
+
+class FakeQuantWeight(nn.Module):
+    """Weights in steps that are learned, for each channel or one for all; zero stays zero.
+
+    Args:
+        params: where the steps start.
+        rank: of the weights.
+        limit: of the steps' numbers: they go from -limit to limit.
+
+    Example:
+        >>> hook = FakeQuantWeight(QuantParams.per_tensor(0.5), rank=1, limit=7)
+        >>> hook(torch.tensor([0.25, -1.3, 9.0])).tolist()
+        [0.5, -1.5, 3.5]
+    """
+
+    def __init__(self, params: QuantParams, rank: int, limit: int) -> None:
+        super().__init__()
+        self.start, self.limit = params, limit
+        self.shape = [-1 if axis == params.axis else 1 for axis in range(rank)]
+        self.by = nn.Parameter(torch.zeros(len(params.scales)))
+        self.first: Tensor
+        self.register_buffer("first", torch.tensor(params.scales))
+
+    def steps(self) -> Tensor:
+        """The steps (channels,), or (1,)."""
+        return self.first * self.by.exp()
+
+    def params(self) -> QuantParams:
+        """The parameters as the device will have them."""
+        return replace(self.start, scales=tuple(self.steps().tolist()))
+
+    def forward(self, weights: Tensor) -> Tensor:
+        """Weights of the given rank, rounded and clipped."""
+        steps = self.steps().reshape(self.shape)
+        return _round((weights / steps).clamp(-self.limit, self.limit)) * steps
+
+
+class FakeQuantBias(nn.Module):
+    """A bias (channels,) in the steps of the sums that it is added to.
+
+    Args:
+        source: range of what the weights are multiplied with.
+        weight: hook of the weights.
+    """
+
+    def __init__(self, source: Range, weight: FakeQuantWeight) -> None:
+        super().__init__()
+        self.source, self.weight = source, weight
+
+    def forward(self, bias: Tensor) -> Tensor:
+        """The bias, rounded."""
+        steps = self.weight.steps().detach() * self.source.params().scale
+        return _round(bias / steps) * steps
+
+
+class Scaled(nn.Module):
+    """A constant that is kept in a unit of its own.
+
+    Training moves each number by about the learning rate. Where batch norms are folded, weights are
+    of any size, and such a move would be a small part of one and many times another.
+
+    Args:
+        units: powers of two that broadcast with the constant.
+    """
+
+    def __init__(self, units: Tensor) -> None:
+        super().__init__()
+        self.units: Tensor
+        self.register_buffer("units", units)
+
+    def forward(self, constant: Tensor) -> Tensor:
+        """The constant as operators read it."""
+        return constant * self.units
+
+
+class _Round(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return (x + torch.copysign(_HALF, x)).trunc_()
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
+        return gradients[0]
+
+
+def _round(x: Tensor) -> Tensor:
+    """The nearest whole numbers, ties away from zero; gradients pass."""
+    result: Tensor = _Round.apply(x)  # type: ignore[no-untyped-call]
+    return result
+
+
+class _Activation(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, ends: Tensor | None, range: Range, whole: bool) -> Tensor:
+        params = range.params()
+        least, most = (q - params.zero_point for q in dtype_range(range.dtype))
+        if whole:
+            q = x / params.scale + params.zero_point
+            y = torch.copysign((q.abs() + (0.5 + _DOUBT)).floor_(), q).sub_(params.zero_point)
+        else:
+            y = (x * (_AWAY / params.scale)).round_()
+        y.clamp_(least, most).mul_(params.scale)
+        ctx.save_for_backward(x, y)
+        ctx.range = range if ends is not None else None
+        ctx.limits = range.limits()
+        ctx.clips = (least - 0.5) * params.scale, (most + 0.5) * params.scale
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        (g,) = gradients
+        x, y = ctx.saved_tensors
+        low, high = ctx.clips
+        inside = _where(g, x, low, high)
+        if ctx.range is None:
+            return inside, None, None, None
+        # What is rounded moves with the step, what is clipped with the end that clips it.
+        rounded = float((y - x).mul_(inside).sum())
+        above = float(_where(g, x, high, math.inf).sum())
+        below = float(_where(g, x, -math.inf, low).sum()) if ctx.limits[0] < 0 else 0.0
+        moved = ctx.range.moved(ctx.limits, rounded, below, above)
+        return inside, torch.tensor(moved, device=x.device), None, None
+
+
+def _where(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+    """`g` where x lies between two numbers, and zero elsewhere."""
+    result: Tensor = torch.ops.aten.hardtanh_backward(g, x, low, high)
+    return result
