@@ -25,8 +25,8 @@ Tensor = torch.Tensor
 
 # Rounding is to even in torch and away from zero on the device: this much more makes ties go there.
 _AWAY = 1 + 2.0**-22
-# Of an integer: what float32 leaves in doubt where numbers are averaged.
-_DOUBT = 2.0**-12
+# A half, and what float32 leaves in doubt where numbers are averaged.
+_DOUBT = 0.5 + 2.0**-12
 _HALF = torch.tensor(0.5)
 
 
@@ -85,19 +85,32 @@ class FakeQuant(nn.Module):
 
     Args:
         range: whose.
-        whole: whether the operator computes on integers as they are, zero point included, so that
-            ties go away from integer zero and not from real zero.
     """
 
-    def __init__(self, range: Range, *, whole: bool = False) -> None:
+    def __init__(self, range: Range) -> None:
         super().__init__()
         self.range = range
-        self.whole = whole
+
+    def rounded(self, x: Tensor, params: QuantParams) -> Tensor:
+        """How many steps from zero each value is, a new tensor of whole numbers; to be clipped."""
+        return (x * (_AWAY / params.scale)).round_()
 
     def forward(self, x: Tensor) -> Tensor:
         """Values of any shape, rounded and clipped."""
-        result: Tensor = _Activation.apply(x, self.range.ends, self.range, self.whole)  # type: ignore[no-untyped-call]
+        result: Tensor = _Activation.apply(x, self.range.ends, self)  # type: ignore[no-untyped-call]
         return result
+
+
+class FakeQuantTied(FakeQuant):
+    """Results of operators that compute on integers as they are, zero points included.
+
+    Ties go away from the integer zero, not from the real one.
+    """
+
+    def rounded(self, x: Tensor, params: QuantParams) -> Tensor:
+        """See `FakeQuant.rounded`."""
+        q = x / params.scale + params.zero_point
+        return torch.copysign((q.abs() + _DOUBT).floor_(), q).sub_(params.zero_point)
 
 
 class FakeQuantConstant(FakeQuant):
@@ -144,6 +157,37 @@ class FakeQuantWeight(nn.Module):
         """Weights of the given rank, rounded and clipped."""
         steps = self.steps().reshape(self.shape)
         return _round((weights / steps).clamp(-self.limit, self.limit)) * steps
+
+
+class FakeQuantSums(FakeQuant):
+    """Sums of products with weights, scaled by an integer multiplier and a shift.
+
+    Sums of int8 are rounded twice: to as many bits behind the point as the shift takes away, then
+    to whole numbers. So what lies less than half of such a bit below a tie goes up. Sums of int16
+    are rounded once, with a multiplier of 15 bits. See `smidgen.numerics.requantize`.
+
+    Args:
+        range: of the results.
+        source: of what the weights are multiplied with.
+        weight: hook of the weights.
+    """
+
+    def __init__(self, range: Range, source: Range, weight: FakeQuantWeight) -> None:
+        super().__init__(range)
+        self.source, self.weight = source, weight
+
+    def rounded(self, x: Tensor, params: QuantParams) -> Tensor:
+        """See `FakeQuant.rounded`."""
+        factors = self.weight.steps().detach() * (self.source.params().scale / params.scale)
+        mantissas, shifts = torch.frexp(factors)
+        if self.range.dtype == "int16":
+            kept = (mantissas * 2**15).round_().clamp_(max=2**15 - 1) / 2**15
+            return (x * (kept / mantissas * (_AWAY / params.scale))).round_()
+        push = torch.where(shifts < 0, torch.exp2(shifts - 1.0), 0.0)
+        if params.zero_point == dtype_range(self.range.dtype)[0]:  # what is negative is clipped
+            return torch.add(push, x, alpha=_AWAY / params.scale).round_()
+        y = x * (_AWAY / params.scale)
+        return y.add_(torch.copysign(push, y)).round_()
 
 
 class FakeQuantBias(nn.Module):
@@ -202,15 +246,11 @@ def _round(x: Tensor) -> Tensor:
 
 class _Activation(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, ends: Tensor | None, range: Range, whole: bool) -> Tensor:
+    def forward(ctx: Any, x: Tensor, ends: Tensor | None, hook: FakeQuant) -> Tensor:
+        range = hook.range
         params = range.params()
         least, most = (q - params.zero_point for q in dtype_range(range.dtype))
-        if whole:
-            q = x / params.scale + params.zero_point
-            y = torch.copysign((q.abs() + (0.5 + _DOUBT)).floor_(), q).sub_(params.zero_point)
-        else:
-            y = (x * (_AWAY / params.scale)).round_()
-        y.clamp_(least, most).mul_(params.scale)
+        y = hook.rounded(x, params).clamp_(least, most).mul_(params.scale)
         ctx.save_for_backward(x, y)
         ctx.range = range if ends is not None else None
         ctx.limits = range.limits()
@@ -224,13 +264,13 @@ class _Activation(torch.autograd.Function):
         low, high = ctx.clips
         inside = _where(g, x, low, high)
         if ctx.range is None:
-            return inside, None, None, None
+            return inside, None, None
         # What is rounded moves with the step, what is clipped with the end that clips it.
         rounded = float((y - x).mul_(inside).sum())
         above = float(_where(g, x, high, math.inf).sum())
         below = float(_where(g, x, -math.inf, low).sum()) if ctx.limits[0] < 0 else 0.0
         moved = ctx.range.moved(ctx.limits, rounded, below, above)
-        return inside, torch.tensor(moved, device=x.device), None, None
+        return inside, torch.tensor(moved, device=x.device), None
 
 
 def _where(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:

@@ -21,6 +21,8 @@ from smidgen.training.fake_quant import (
     FakeQuant,
     FakeQuantBias,
     FakeQuantConstant,
+    FakeQuantSums,
+    FakeQuantTied,
     FakeQuantWeight,
     Range,
     Scaled,
@@ -76,7 +78,7 @@ class Simulation:
         if not start.recipe.float_io:
             for name in graph.inputs:
                 if name in self.made:
-                    self._make(name, whole=False)
+                    self._make(name, FakeQuant(self.made[name]))
         for node in graph.nodes:
             if node.outputs[0] in self.plan.nodes:
                 self._read(node)
@@ -90,9 +92,9 @@ class Simulation:
         learned = {place: hook.params() for place, hook in self.weights.items()}
         return convert(self.module.to_graph(), ranges, self.start.recipe, learned)
 
-    def _make(self, name: str, *, whole: bool) -> None:
+    def _make(self, name: str, hook: FakeQuant) -> None:
         """Let a value be made in its parameters, for all who read it."""
-        self.module.hook_value(name, FakeQuant(self.made[name], whole=whole))
+        self.module.hook_value(name, hook)
         self.hooked.add(name)
 
     def _read(self, node: Node) -> None:
@@ -112,9 +114,17 @@ class Simulation:
                 self._bias(node, i, twin.inputs[i], rule)
         if rule.outputs is not Role.INDEX:
             for i, name in enumerate(node.outputs):
-                # A result that shares its operand's parameters is computed on integers as they are.
-                whole = any(~i in tie and any(j >= 0 for j in tie) for tie in rule.ties)
-                self._make(name, whole=whole)
+                self._make(name, self._result(node, i, rule))
+
+    def _result(self, node: Node, output: int, rule: QuantRule) -> FakeQuant:
+        """The hook of a result, by how its integers come about."""
+        range = self.made[node.outputs[output]]
+        if any(~output in tie and any(i >= 0 for i in tie) for tie in rule.ties):
+            return FakeQuantTied(range)
+        if rule.roles[:2] == (Role.ACTIVATION, Role.WEIGHT) and not rule.products:
+            weight = self.weights[node.outputs[0], 1]
+            return FakeQuantSums(range, self._range(node, 0, rule), weight)
+        return FakeQuant(range)
 
     def _range(self, node: Node, operand: int, rule: QuantRule) -> Range:
         """In which range a node reads an operand: what `Plan.read` says."""
