@@ -106,7 +106,7 @@ def test_a_run_goes_on_from_its_checkpoint(model: Graph, tmp_path: Path) -> None
 
     path, settings = tmp_path / "run.ckpt", SETTINGS | {"ema": 0.9}
     undisturbed = train_quantized(model, digits(), "int4", **settings)
-    kept = settings | {"checkpoint": path, "progress": kill, "save_every": 0.0}
+    kept = settings | {"checkpoint": path, "progress": kill}
     with pytest.raises(KeyboardInterrupt):
         train_quantized(model, digits(), "int4", **kept)
     assert path.exists()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smidgen.data import Dataset
+from smidgen.errors import UnsupportedModelError
 from smidgen.ir import Graph
 from smidgen.training.finetune import get_training
 from smidgen.transforms.quantize import CALIBRATION_SAMPLES, Recipe, post_training
@@ -25,7 +26,6 @@ def train_quantized(
     live_teacher: bool = False,
     samples: int = CALIBRATION_SAMPLES,
     checkpoint: str | Path | None = None,
-    save_every: float = 30.0,
     cache: str | Path | None = None,
     threads: int | None = None,
     progress: Callable[[Progress], None] | None = None,
@@ -47,7 +47,6 @@ def train_quantized(
         live_teacher: ask the teacher about every augmented batch.
         samples: how many samples the first ranges are found on.
         checkpoint: file that lets an interrupted run go on.
-        save_every: seconds between its states.
         cache: folder that keeps a teacher's answers between runs.
         threads: of torch.
         progress: called after every step.
@@ -60,6 +59,7 @@ def train_quantized(
     Raises:
         RecipeError: if a setting or the recipe is unknown or does not fit.
         DataError: if the samples do not fit.
+        UnsupportedModelError: if the model keeps states, or an operator cannot be trained through.
 
     Example:
         >>> trained = train_quantized(model, data, "int4", epochs=1, batch_size=16)
@@ -71,6 +71,11 @@ def train_quantized(
     from smidgen.training.simulate import Simulation
 
     training = get_training(settings)
+    if model.states:
+        raise UnsupportedModelError(
+            f"the model keeps states ({model.states[0].name}): its samples are steps of a sequence",
+            hint="quantize the model without training",
+        )
     start = post_training(model, data, recipe, samples=samples, seed=training.seed)
     simulation = Simulation(start)
     known, inside = learn_from(
@@ -79,7 +84,6 @@ def train_quantized(
     )  # fmt: skip
     fit(
         simulation.module, data, training, teacher=known, features=inside, checkpoint=checkpoint,
-        save_every=save_every, threads=threads, identity=f"{start.recipe} {samples}",
-        progress=progress,
+        threads=threads, identity=f"{start.recipe} {samples}", progress=progress,
     )  # fmt: skip
     return simulation.to_graph()
