@@ -266,14 +266,16 @@ class _Activation(torch.autograd.Function):
         if ctx.range is None:
             return inside, None, None
         # What is rounded moves with the step, what is clipped with the end that clips it.
-        rounded = float((y - x).mul_(inside).sum())
-        above = float(_where(g, x, high, math.inf).sum())
-        below = float(_where(g, x, -math.inf, low).sum()) if ctx.limits[0] < 0 else 0.0
+        room = y - x  # memory is dearer than arithmetic: one new tensor will do
+        rounded = float(room.mul_(inside).sum())
+        above = float(_where(g, x, high, math.inf, room).sum())
+        below = float(_where(g, x, -math.inf, low, room).sum()) if ctx.limits[0] < 0 else 0.0
         moved = ctx.range.moved(ctx.limits, rounded, below, above)
         return inside, torch.tensor(moved, device=x.device), None
 
 
-def _where(g: Tensor, x: Tensor, low: float, high: float) -> Tensor:
+def _where(g: Tensor, x: Tensor, low: float, high: float, into: Tensor | None = None) -> Tensor:
     """`g` where x lies between two numbers, and zero elsewhere."""
-    result: Tensor = torch.ops.aten.hardtanh_backward(g, x, low, high)
+    into = torch.empty_like(x) if into is None else into
+    result: Tensor = torch.ops.aten.hardtanh_backward.grad_input(g, x, low, high, grad_input=into)
     return result
