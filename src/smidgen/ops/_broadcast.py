@@ -13,7 +13,6 @@ from smidgen.ir.types import ITEM_BITS
 from smidgen.ops import _rows
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -21,7 +20,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._order import Order, Permuted
 from smidgen.ops._rows import RowWindow
@@ -87,8 +85,6 @@ class Broadcast(Op):
         """A single number fits anywhere; other operands get as many axes as the result."""
         orders = tuple(None if t.size == 1 else order for t in present(types, self.arity))
         return Permuted(self, orders, (order,))
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

@@ -42,6 +42,9 @@ class Clamp(TableUnary):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.clip(one(arrays), np.float32(self.low), np.float32(1)),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].clamp(self.low, 1.0)
+
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         if types.dtype == "float32":
             return _range.monotone(self, types, *ranges)

@@ -44,6 +44,10 @@ class Comparison(Broadcast):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (self.compare(*arrays_of(arrays)),)
 
+    def trained(self, *types: TensorType | None) -> tuple[int, ...]:
+        """None: no gradient passes a truth value."""
+        return ()
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

@@ -38,6 +38,23 @@ def look_up(table: Array, indices: Array, axis: int, batch_dims: int = 0) -> Arr
     return found.reshape(*batch, *found.shape[1:])
 
 
+def torch_look_up(table: Any, indices: Any, axis: int, batch_dims: int = 0) -> Any:
+    """`look_up` of torch tensors."""
+    import torch
+
+    if not batch_dims:
+        at = indices.clamp(0, table.shape[axis] - 1)
+        found = table.index_select(axis, at.reshape(-1))
+        return found.reshape(*table.shape[:axis], *at.shape, *table.shape[axis + 1 :])
+    count = max(len(table), len(indices))
+    pairs = zip(
+        table.expand(count, *table.shape[1:]),
+        indices.expand(count, *indices.shape[1:]),
+        strict=True,
+    )
+    return torch.stack([torch_look_up(t, i, axis - 1, batch_dims - 1) for t, i in pairs])
+
+
 class Lookup(_movement.Movement):
     """An operator on a table (operand `table`) and indices (operand `1 - table`), int32."""
 
@@ -84,6 +101,11 @@ class Lookup(_movement.Movement):
         table, indices = self.operands(arrays)
         types = (TensorType(a.shape, str(a.dtype)) for a in arrays if a is not None)
         return (look_up(table, indices, *self.where(*types)),)
+
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        table, indices = self.operands(tensors)
+        types = (TensorType(tuple(t.shape), str(t.dtype).removeprefix("torch.")) for t in tensors)
+        return torch_look_up(table, indices.long(), *self.where(*types))
 
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         """Indices that are not known reach every slice."""

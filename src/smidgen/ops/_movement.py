@@ -12,7 +12,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ir.types import ITEM_BITS
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, Op, QuantRule, Role, unsupported
+from smidgen.ops._op import NodeTypes, Op, QuantRule, Role
 from smidgen.ops._range import monotone
 
 Array = np.ndarray[Any, Any]
@@ -29,8 +29,6 @@ class Movement(Op):
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,) * len(types), ties=((*range(len(types)), -1),))
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     def macs(self, *types: TensorType | None) -> int:
         return 0

@@ -62,7 +62,6 @@ def unsupported(why: str) -> Any:
 
 
 # What operators without a torch lowering say, in one place.
-NOT_TRAINABLE_YET = "this operator cannot be trained through: it has no torch lowering yet"
 
 
 @dataclass(frozen=True)
@@ -316,7 +315,7 @@ class Op:
         raise NotImplementedError
 
     def trained(self, *types: TensorType | None) -> tuple[int, ...]:
-        """Operands that training adjusts where they are float constants: all but indices.
+        """Operands that training adjusts where they are float constants: no indices, no states.
 
         A constant of one element is part of a formula (an epsilon, a sixth), not a parameter.
         """
@@ -324,7 +323,10 @@ class Op:
         return tuple(
             i
             for i, (role, type) in enumerate(zip(roles, types, strict=False))
-            if role is not Role.INDEX and type is not None and type.size > 1
+            if role is not Role.INDEX
+            and i not in self.states
+            and type is not None
+            and type.size > 1
         )
 
     @classmethod

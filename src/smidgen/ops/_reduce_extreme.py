@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from smidgen.ir import TensorType
-from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, QuantRule, Role, unsupported
+from smidgen.ops._op import NodeTypes, QuantRule, Role
 from smidgen.ops._range import monotone
 from smidgen.ops._reduce import Reduction, draw_sample
 from smidgen.ops._unary import one
@@ -36,7 +36,6 @@ class Extreme(Reduction):
         return self.float_ref(*arrays)
 
     value_range = monotone
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))

@@ -11,7 +11,6 @@ import numpy as np
 from smidgen.ir import QuantParams, TensorType
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     Coupling,
     NodeTypes,
     Op,
@@ -19,7 +18,6 @@ from smidgen.ops._op import (
     Role,
     TfliteNode,
     TfliteOp,
-    unsupported,
 )
 from smidgen.ops._order import Order, Permuted
 from smidgen.ops._unary import guard, in_place, only
@@ -58,8 +56,6 @@ class RowNorm(Op):
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), output={"int8": self.int8_output})
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

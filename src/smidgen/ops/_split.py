@@ -80,6 +80,11 @@ class Splitting(_movement.Movement):
         ends = np.cumsum(self.parts(TensorType(x.shape, "int8")))
         return tuple(np.split(x, ends[:-1], self.axis))
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        parts = self.parts(TensorType(tuple(x.shape), "float32"))
+        return tuple(x.split(parts, self.axis))
+
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         results = len(self.parts(_movement.the_operand(types)))
         return QuantRule((Role.ACTIVATION,), ties=((0, *(~i for i in range(results))),))

@@ -18,7 +18,6 @@ from smidgen.numerics.requantize import MAX_SHIFT, quantize_multiplier
 from smidgen.ops import _rows
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -28,7 +27,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._order import Order, Permuted
 from smidgen.ops._range import Range
@@ -142,8 +140,6 @@ class Unary(Op):
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         """A free operand and a free result."""
         return QuantRule((Role.ACTIVATION,))
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

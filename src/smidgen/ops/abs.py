@@ -29,6 +29,9 @@ class Abs(TableFunction):
     def apply(self, x: Array) -> Array:
         return np.abs(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].abs()
+
     def table(self, types: NodeTypes) -> Array:
         quants = (types.scale(0), 0, types.scale(-1), types.zero_point(-1))
         distance = np.abs(INT8_VALUES.astype(np.int16) - types.zero_point(0))

@@ -51,6 +51,17 @@ class BatchToSpaceNd(_batches.Batches):
         cut = whole[:, top : h * block_h - bottom, left : w * block_w - right]
         return (cut if x.ndim == 4 else cut[:, 0],)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        count, h, w, channels = _batches.image(tuple(x.shape))
+        block_h, block_w = (1, *self.block_shape)[-2:]
+        n = count // (block_h * block_w)
+        apart = x.reshape(block_h, block_w, n, h, w, channels).permute(2, 3, 0, 4, 1, 5)
+        whole = apart.reshape(n, h * block_h, w * block_w, channels)
+        (top, bottom), (left, right) = ((0, 0), (0, 0), *self.crops)[-2:]
+        cut = whole[:, top : h * block_h - bottom, left : w * block_w - right]
+        return cut if x.dim() == 4 else cut[:, 0]
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         return cls(*_batches.read(node, "crops")), (0,)

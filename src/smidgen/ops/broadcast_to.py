@@ -58,6 +58,11 @@ class BroadcastTo(_movement.Movement):
         shape = (len(x), *self.shape[1:]) if widened else self.shape
         return (np.broadcast_to(x, shape),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        widened = x.dim() == len(self.shape) and self.shape[:1] == (1,)
+        return x.expand(len(x), *self.shape[1:]) if widened else x.expand(self.shape)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         return cls(node.outputs[0].shape), (0,)

@@ -59,6 +59,16 @@ class Cast(Unary):
         whole = np.where(x >= -np.float32(info.min), info.max, whole)
         return (np.where(x < np.float32(info.min), info.min, whole).astype(self.dtype),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        x, dtype = tensors[0], getattr(torch, self.dtype)
+        if not x.is_floating_point() or self.dtype in ("float32", "bool"):
+            return x.to(dtype)
+        info = torch.iinfo(torch.int64 if self.dtype == "int64" else torch.int32)
+        whole = x.nan_to_num(0.0).double().clamp(info.min, info.max).to(torch.int64)
+        return whole.to(dtype)
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

@@ -22,4 +22,7 @@ class Ceil(FloatFunction):
     def apply(self, x: Array) -> Array:
         return np.ceil(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].ceil()
+
     kernels = (unary_kernel("ceil"),)

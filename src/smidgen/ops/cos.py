@@ -23,4 +23,7 @@ class Cos(FloatFunction):
     def apply(self, x: Array) -> Array:
         return nearest(np.cos)(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].cos()
+
     kernels = (unary_kernel("cos"),)

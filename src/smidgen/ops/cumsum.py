@@ -12,7 +12,6 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -87,10 +86,20 @@ class Cumsum(Unary):
             sums[tuple(first)] = 0
         return (np.flip(sums, self.axis) if self.reverse else sums,)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        (x,) = tensors
+        sums = (x.flip(self.axis) if self.reverse else x).cumsum(self.axis)
+        if self.exclusive:
+            rest = sums.narrow(self.axis, 0, x.shape[self.axis] - 1)
+            first = torch.zeros_like(sums.narrow(self.axis, 0, 1))
+            sums = torch.cat([first, rest], self.axis)
+        return sums.flip(self.axis) if self.reverse else sums
+
     int_ref = unsupported(
         "TFLM's int8 kernel counts the zero point in, and LiteRT has none: it stays float"
     )
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         return (unknown(types.outputs[0]),)

@@ -50,6 +50,12 @@ class DepthToSpace(_blocks.Blocks):
         apart = x.reshape(n, h, w, block, block, depth // (block * block))
         return (apart.transpose(0, 1, 3, 2, 4, 5).reshape(n, h * block, w * block, -1),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        x, block = tensors[0], self.block_size
+        n, h, w, depth = x.shape
+        apart = x.reshape(n, h, w, block, block, depth // (block * block))
+        return apart.permute(0, 1, 3, 2, 4, 5).reshape(n, h * block, w * block, -1)
+
     def tflite_version(self, types: NodeTypes) -> int:
         return 1
 

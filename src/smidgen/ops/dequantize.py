@@ -12,7 +12,7 @@ from smidgen.ir import TensorType
 from smidgen.ir.types import ITEM_BITS
 from smidgen.numerics.affine import dequantize
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import NodeTypes, QuantRule, Role
+from smidgen.ops._op import NodeTypes, QuantRule, Role, unsupported
 from smidgen.ops._unary import Unary, guard, one, only
 
 if TYPE_CHECKING:
@@ -67,6 +67,8 @@ class Dequantize(Unary):
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), outputs=Role.INDEX)
+
+    torch_lower = unsupported("integers do not train: quantize a model after it is trained")
 
     def tflite_version(self, types: NodeTypes) -> int:
         return {"int8": 2, "int16": 3, "float16": 3}.get(types.dtype, 1)

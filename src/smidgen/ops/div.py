@@ -56,7 +56,12 @@ class Div(_elementwise.Binary):
             return np.where(b == 0, 0, towards_zero).astype(np.int32)
 
     def torch_combine(self, a: Any, b: Any) -> Any:
-        return a / b
+        import torch
+
+        if a.is_floating_point():
+            return a / b
+        by = torch.where(b == 0, 1, b)
+        return torch.where(b == 0, 0, torch.div(a, by, rounding_mode="trunc"))
 
     def int_combine(self, types: NodeTypes, a: Array, b: Array, rounding: str) -> Array:
         return divide(a, b, *_factor(types))

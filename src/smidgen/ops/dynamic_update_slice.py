@@ -80,6 +80,13 @@ class DynamicUpdateSlice(_movement.Movement):
         result[tuple(block)] = update
         return (result,)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        x, update, place = tensors
+        first = np.clip(place.tolist(), 0, np.subtract(x.shape, update.shape)).tolist()
+        result = x.clone()
+        result[tuple(slice(a, a + n) for a, n in zip(first, update.shape, strict=True))] = update
+        return result
+
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         """A block at an unknown place may be anywhere."""
         x, update, place = ranges

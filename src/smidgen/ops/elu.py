@@ -26,6 +26,11 @@ class Elu(TableFunction):
     def apply(self, x: Array) -> Array:
         return np.where(x < 0, nearest(np.expm1)(np.minimum(x, 0)), x).astype(np.float32)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        from torch.nn import functional
+
+        return functional.elu(tensors[0])
+
     def table(self, types: NodeTypes) -> Array:
         def elu(x: Array) -> Array:  # the runtimes subtract in float32 where they make a table
             return np.where(x < 0, nearest(np.exp)(np.minimum(x, 0)) - np.float32(1), x)

@@ -23,4 +23,8 @@ class Equal(_comparison.Comparison):
     def compare(self, a: Array, b: Array) -> Array:
         return np.equal(a, b)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return a.eq(b)
+
     kernels = _comparison.kernels("equal", more=("bool",))

@@ -26,4 +26,7 @@ class Exp(TableFunction):
     def apply(self, x: Array) -> Array:
         return nearest(np.exp)(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].exp()
+
     kernels = (lookup_kernel(), unary_kernel("exp"))

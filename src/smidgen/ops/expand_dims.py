@@ -39,6 +39,9 @@ class ExpandDims(_renaming.Renaming):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.expand_dims(_movement.the_array(arrays), self.axis),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].unsqueeze(self.axis)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         return cls(node.axis(1, more=1)), (0,)

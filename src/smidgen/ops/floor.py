@@ -21,4 +21,7 @@ class Floor(FloatFunction):
     def apply(self, x: Array) -> Array:
         return np.floor(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].floor()
+
     kernels = (unary_kernel("floor"),)

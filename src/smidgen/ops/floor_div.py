@@ -32,6 +32,15 @@ class FloorDiv(_arithmetic.PlainArithmetic):
             return np.where(b == 0, 0, np.floor_divide(*wide))
         return np.floor(a / b)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        a, b = tensors
+        if a.is_floating_point():
+            return (a / b).floor()
+        safe = torch.where(b == 0, 1, b)
+        return torch.where(b == 0, 0, torch.div(a, safe, rounding_mode="floor"))
+
     kernels = (pair_kernel("floor_div", "float32"), pair_kernel("floor_div", "int32"))
 
     @classmethod

@@ -33,6 +33,14 @@ class FloorMod(_arithmetic.PlainArithmetic):
         left = np.fmod(a, b)
         return np.where((left != 0) & ((b < 0) != (left < 0)), left + b, left)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        a, b = tensors
+        if a.is_floating_point():
+            return a.remainder(b)
+        return torch.where(b == 0, 0, a.remainder(torch.where(b == 0, 1, b)))
+
     kernels = (pair_kernel("floor_mod", "float32"), pair_kernel("floor_mod", "int32"))
 
     @classmethod

@@ -81,6 +81,14 @@ class GatherNd(_movement.Movement):
         places = np.clip(indices, 0, np.array(x.shape[: indices.shape[-1]]) - 1)
         return (x[tuple(np.moveaxis(places, -1, 0))],)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        x, indices = tensors
+        last = torch.as_tensor(x.shape[: indices.shape[-1]], device=x.device) - 1
+        places = indices.long().clamp(min=0).minimum(last)
+        return x[tuple(places.movedim(-1, 0))]
+
     def value_range(self, types: NodeTypes, *ranges: Range | None) -> tuple[Range, ...]:
         """Indices that are not known reach every slice."""
         table, indices = ranges

@@ -39,6 +39,11 @@ class Gelu(TableFunction):
             return half * x * (np.float32(1) + nearest(np.tanh)(SQRT_2_OVER_PI * cubic))
         return half * x * nearest(erfc)(x * MINUS_SQRT_HALF)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        from torch.nn import functional
+
+        return functional.gelu(tensors[0], approximate="tanh" if self.approximate else "none")
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         return cls(bool(node.options["approximate"])), (0,)

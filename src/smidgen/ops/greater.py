@@ -22,4 +22,8 @@ class Greater(_comparison.Comparison):
     def compare(self, a: Array, b: Array) -> Array:
         return a > b
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return a.gt(b)
+
     kernels = _comparison.kernels("greater")

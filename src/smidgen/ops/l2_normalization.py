@@ -33,6 +33,11 @@ class L2Normalization(RowNorm):
         length = np.sqrt(np.square(x).sum(axis=-1, keepdims=True, dtype=np.float32))
         return ((x / np.maximum(length, SHORTEST)).astype(np.float32),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        from torch.nn import functional
+
+        return functional.normalize(tensors[0], dim=-1, eps=float(SHORTEST))
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

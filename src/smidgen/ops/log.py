@@ -25,6 +25,9 @@ class Log(TableFunction):
     def apply(self, x: Array) -> Array:
         return nearest(np.log)(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].log()
+
     def table(self, types: NodeTypes) -> Array:
         least = np.float32(-128 - types.zero_point(-1)) * np.float32(types.scale(-1))
 

@@ -55,6 +55,9 @@ class LogSoftmax(RowNorm):
         total = np.exp(below).sum(axis=-1, keepdims=True, dtype=np.float32)
         return ((below - np.log(total)).astype(np.float32),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].log_softmax(-1)
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

@@ -27,6 +27,9 @@ class LogicalNot(FloatFunction):
     def apply(self, x: Array) -> Array:
         return np.logical_not(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].logical_not()
+
     int_ref = unsupported("truth values have no scale")
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:

@@ -24,5 +24,9 @@ class LogicalOr(Logical):
     def combine(self, a: Array, b: Array) -> Array:
         return a | b
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return a.logical_or(b)
+
     value_range = _range.monotone
     kernels = (pair_kernel("logical_or", "bool"),)

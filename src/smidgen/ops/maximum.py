@@ -21,4 +21,9 @@ class Maximum(_extreme.Extreme):
     def choose(self, a: Array, b: Array) -> Array:
         return np.where(a > b, a, b)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        return torch.maximum(*tensors)
+
     kernels = _extreme.kernels("maximum")

@@ -84,6 +84,17 @@ class MirrorPad(_movement.Movement):
         mode: Any = _NUMPY[self.mode]
         return (np.pad(_movement.the_array(arrays), self.paddings, mode),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        (x,) = tensors
+        mode: Any = _NUMPY[self.mode]
+        for axis, pair in enumerate(self.paddings):
+            if any(pair):
+                places = np.pad(np.arange(x.shape[axis]), pair, mode)
+                x = x.index_select(axis, torch.as_tensor(places, device=x.device))
+        return x
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         table = node.constant(1, "paddings").reshape(-1, 2)

@@ -24,6 +24,9 @@ class Neg(FloatFunction):
     def apply(self, x: Array) -> Array:
         return -x
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return -tensors[0]
+
     kernels = tuple(
         unary_kernel("neg", dtype, source="neg.h") for dtype in ("float32", "int32", "int64")
     )

@@ -23,4 +23,8 @@ class NotEqual(_comparison.Comparison):
     def compare(self, a: Array, b: Array) -> Array:
         return np.not_equal(a, b)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return a.ne(b)
+
     kernels = _comparison.kernels("not_equal", more=("bool",))

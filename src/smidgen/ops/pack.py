@@ -55,6 +55,15 @@ class Pack(_movement.Movement):
             given = [np.repeat(a, count // len(a), axis=0) for a in given]
         return (np.stack(given, self.axis),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        given = tensors
+        if self.axis > 0:  # as in `float_ref`
+            count = max(len(t) for t in tensors)
+            given = tuple(t.expand(count, *t.shape[1:]) for t in tensors)
+        return torch.stack(given, self.axis)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         axis, operands = node.options["axis"], tuple(range(len(node.types)))

@@ -26,4 +26,8 @@ class Pow(_arithmetic.PlainArithmetic):
     def combine(self, a: Array, b: Array) -> Array:
         return np.power(a.astype(np.float64), b.astype(np.float64))
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return a.pow(b)
+
     kernels = (pair_kernel("pow", "float32"),)

@@ -58,6 +58,12 @@ class Prelu(_arithmetic.Arithmetic):
     def combine(self, a: Array, b: Array) -> Array:
         return np.where(a >= 0, a, a * b)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        x, slope = tensors
+        return torch.where(x >= 0, x, x * slope)
+
     def int_combine(self, types: NodeTypes, a: Array, b: Array) -> Array:
         positive, negative = (quantize_multiplier(real) for real in _reals(types))
         return np.where(

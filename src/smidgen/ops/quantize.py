@@ -16,7 +16,7 @@ from smidgen.numerics.lookup import INT8_VALUES
 from smidgen.numerics.rectify import rescale
 from smidgen.numerics.requantize import quantize_multiplier
 from smidgen.ops._kernel import Kernel, Param, Site
-from smidgen.ops._op import NodeTypes, Op, TfliteNode, Types
+from smidgen.ops._op import NodeTypes, Op, TfliteNode, Types, unsupported
 from smidgen.ops._unary import (
     TableUnary,
     check_factor,
@@ -164,6 +164,8 @@ class Quantize(TableUnary):
         check_factor(factor)
         if types.dtype == "int32" and (types.zero_point(0) or quantize_multiplier(factor)[1] > 0):
             raise ValueError("an int32 operand needs zero point 0 and a scale below the result's")
+
+    torch_lower = unsupported("integers do not train: quantize a model after it is trained")
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

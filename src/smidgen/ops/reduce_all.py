@@ -23,6 +23,11 @@ class ReduceAll(Extreme):
     axis: tuple[int, ...] = ()
     keep_dims: bool = False
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        axes = self.axes_of(tuple(x.shape))
+        return x.all(axes, self.keep_dims) if axes else x
+
     def tflite_version(self, types: NodeTypes) -> int:
         return 1
 

@@ -24,6 +24,11 @@ class ReduceAny(Extreme):
     axis: tuple[int, ...] = ()
     keep_dims: bool = False
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        axes = self.axes_of(tuple(x.shape))
+        return x.any(axes, self.keep_dims) if axes else x
+
     def tflite_version(self, types: NodeTypes) -> int:
         return 1
 

@@ -21,4 +21,9 @@ class ReduceMin(Extreme):
     axis: tuple[int, ...] = ()
     keep_dims: bool = False
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        axes = self.axes_of(tuple(x.shape))
+        return x.amin(axes, self.keep_dims) if axes else x
+
     kernels = _reduce.extreme_kernels(-1)

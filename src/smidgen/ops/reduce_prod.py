@@ -10,7 +10,7 @@ import numpy as np
 from smidgen.ir import TensorType
 from smidgen.ops import _reduce
 from smidgen.ops._kernel import Kernel
-from smidgen.ops._op import NOT_TRAINABLE_YET, NodeTypes, QuantRule, Role, unsupported
+from smidgen.ops._op import NodeTypes, QuantRule, Role, unsupported
 from smidgen.ops._unary import one
 
 if TYPE_CHECKING:
@@ -40,8 +40,13 @@ class ReduceProd(_reduce.Reduction):
             product = np.prod(x, axis=axes, dtype=np.float32, keepdims=self.keep_dims)
         return (np.asarray(product),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        for axis in reversed(self.axes_of(tuple(x.shape))):
+            x = x.prod(axis, self.keep_dims)
+        return x
+
     int_ref = unsupported("a product of many integers has no scale that suits it")
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,))

@@ -12,7 +12,6 @@ from smidgen.ir import TensorType
 from smidgen.numerics.resize import float_places, integer_places, integer_scale, weigh
 from smidgen.ops._kernel import Kernel, Param, Site
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     AxisRef,
     Coupling,
     NodeTypes,
@@ -21,7 +20,6 @@ from smidgen.ops._op import (
     Role,
     TfliteNode,
     TfliteOp,
-    unsupported,
 )
 from smidgen.ops._range import Range, monotone, unknown
 from smidgen.ops._unary import guard, one, only
@@ -123,6 +121,14 @@ class ResizeBilinear(Op):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (self._interpolated(one(arrays), float_places, np.float32(1)),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        def places(*given: Any) -> Any:
+            return map(torch.from_numpy, float_places(*given))
+
+        return self._interpolated(tensors[0], places, 1.0)
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
@@ -147,8 +153,6 @@ class ResizeBilinear(Op):
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
         return QuantRule((Role.ACTIVATION,), ties=((0, -1),))
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

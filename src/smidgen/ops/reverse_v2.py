@@ -58,6 +58,9 @@ class ReverseV2(_movement.Movement):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.flip(_movement.the_array(arrays), self.axis),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].flip(self.axis)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         x = node.types[0]

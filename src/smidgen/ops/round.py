@@ -22,4 +22,7 @@ class Round(FloatFunction):
     def apply(self, x: Array) -> Array:
         return np.rint(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].round()
+
     kernels = (unary_kernel("round"),)

@@ -30,6 +30,9 @@ class Rsqrt(TableFunction):
     def apply(self, x: Array) -> Array:
         return nearest(lambda x: 1 / np.sqrt(x))(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].rsqrt()
+
     def table(self, types: NodeTypes) -> Array:
         quants = (types.scale(0), types.zero_point(0), types.scale(-1), types.zero_point(-1))
         return table_int8(lambda x: rsqrt_int8(x, *quants))

@@ -61,6 +61,11 @@ class SelectV2(Broadcast):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.where(*arrays_of(arrays)),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        return torch.where(*tensors)
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

@@ -25,4 +25,7 @@ class Sign(FloatFunction):
     def apply(self, x: Array) -> Array:
         return np.sign(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].sign()
+
     kernels = tuple(unary_kernel("sign", dtype, source="sign.h") for dtype in ("float32", "int32"))

@@ -22,4 +22,7 @@ class Sin(FloatFunction):
     def apply(self, x: Array) -> Array:
         return nearest(np.sin)(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].sin()
+
     kernels = (unary_kernel("sin"),)

@@ -67,6 +67,10 @@ class Slice(_movement.Movement):
         x = _movement.the_array(arrays)
         return (x[tuple(slice(t.start, t.stop) for t in self.positions(x.shape))],)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        return x[tuple(slice(t.start, t.stop) for t in self.positions(tuple(x.shape)))]
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         x = node.types[0]

@@ -61,6 +61,21 @@ class SpaceToBatchNd(_batches.Batches):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (self._moved(_movement.the_array(arrays), 0),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        from torch.nn import functional
+
+        (x,) = tensors
+        n, height, width, channels = _batches.image(tuple(x.shape))
+        block_h, block_w = (1, *self.block_shape)[-2:]
+        (top, bottom), (left, right) = ((0, 0), (0, 0), *self.paddings)[-2:]
+        padded = functional.pad(
+            x.reshape(n, height, width, channels), (0, 0, left, right, top, bottom)
+        )
+        _, h, w, _ = padded.shape
+        apart = padded.reshape(n, h // block_h, block_h, w // block_w, block_w, channels)
+        result = apart.permute(2, 4, 0, 1, 3, 5).reshape(-1, h // block_h, w // block_w, channels)
+        return result if x.dim() == 4 else result[:, 0]
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:

@@ -53,6 +53,12 @@ class SpaceToDepth(_blocks.Blocks):
         apart = x.reshape(n, h // block, block, w // block, block, channels)
         return (apart.transpose(0, 1, 3, 2, 4, 5).reshape(n, h // block, w // block, -1),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        x, block = tensors[0], self.block_size
+        n, h, w, channels = x.shape
+        apart = x.reshape(n, h // block, block, w // block, block, channels)
+        return apart.permute(0, 1, 3, 2, 4, 5).reshape(n, h // block, w // block, -1)
+
     def rows(self, *types: TensorType | None) -> Mapping[int, RowWindow]:
         return {0: RowWindow(self.block_size, self.block_size)}
 

@@ -29,6 +29,9 @@ class Sqrt(TableFunction):
     def apply(self, x: Array) -> Array:
         return nearest(np.sqrt)(x)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].sqrt()
+
     def table(self, types: NodeTypes) -> Array:
         x = np.maximum(real_values(types.scale(0), types.zero_point(0)), 0)
         steps = np.trunc(np.sqrt(x) / np.float32(types.scale(-1)))

@@ -22,4 +22,7 @@ class Square(FloatFunction):
     def apply(self, x: Array) -> Array:
         return x * x
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].square()
+
     kernels = (unary_kernel("square"),)

@@ -53,6 +53,10 @@ class SquaredDifference(_arithmetic.Arithmetic):
         difference: Array = a - b
         return difference * difference
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        a, b = tensors
+        return (a - b).square()
+
     def int_combine(self, types: NodeTypes, a: Array, b: Array) -> Array:
         *operands, result = _factors(types)
         first, second = (

@@ -49,6 +49,10 @@ class Squeeze(_renaming.Renaming):
         x = _movement.the_array(arrays)
         return (x.squeeze(self._goes(x.shape)),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        (x,) = tensors
+        return x.squeeze(self._goes(tuple(x.shape)))
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         given = node.options["squeeze_dims"]

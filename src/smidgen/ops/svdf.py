@@ -17,10 +17,9 @@ import numpy as np
 from smidgen.errors import UnsupportedModelError
 from smidgen.ir import QuantParams, TensorType, numpy_dtype
 from smidgen.numerics.requantize import quantize_multiplier, requantize
-from smidgen.ops import _svdf
+from smidgen.ops import _svdf, _torch
 from smidgen.ops._activation import check_activation, float_activation, read_activation
 from smidgen.ops._op import (
-    NOT_TRAINABLE_YET,
     Coupling,
     NodeTypes,
     Op,
@@ -29,7 +28,6 @@ from smidgen.ops._op import (
     TfliteNode,
     TfliteOp,
     Types,
-    unsupported,
 )
 from smidgen.ops._svdf import BIAS, DTYPES, FEATURE, STATE, TIME, X, factors
 
@@ -107,6 +105,16 @@ class Svdf(Op):
         out = float_activation(sums.astype(np.float32), self.fused_activation_function)
         return out, past.reshape(len(x), -1)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        import torch
+
+        x, feature, time, bias, state = (*tensors, *(None,) * 5)[:5]
+        past = state.reshape(-1, *time.shape)[:, :, 1:].expand(len(x), -1, -1)
+        past = torch.cat([past, (x @ feature.T).unsqueeze(2)], 2)
+        sums = (past * time).sum(2).reshape(len(x), -1, self.rank).sum(2)
+        sums = sums if bias is None else sums + bias
+        return _torch.activation(sums, self.fused_activation_function), past.reshape(len(x), -1)
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
@@ -150,8 +158,6 @@ class Svdf(Op):
                     f"the bias has scale {bias.quant.scale:.3g}; state and time weights make "
                     f"{product:.3g}"
                 )
-
-    torch_lower = unsupported(NOT_TRAINABLE_YET)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:

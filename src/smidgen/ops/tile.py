@@ -56,6 +56,9 @@ class Tile(_movement.Movement):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return (np.tile(_movement.the_array(arrays), self.multiples),)
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tensors[0].tile(self.multiples)
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         return cls(tuple(int(n) for n in node.constant(1, "multiples").ravel())), (0,)

@@ -47,6 +47,9 @@ class Unpack(_split.Splitting):
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         return tuple(part.squeeze(self.axis) for part in super().float_ref(*arrays))
 
+    def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
+        return tuple(tensors[0].unbind(self.axis))
+
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
         x = node.types[0]
