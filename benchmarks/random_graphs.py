@@ -1,4 +1,4 @@
-"""Random int8 graphs at every optimize level: int_ref, host C, TFLM or LiteRT, emulated cores.
+"""Random integer graphs at every optimize level: int_ref, host C, TFLM or LiteRT, emulated cores.
 
 Every graph is compiled for the host with the kernels of plain cores and with those of cores with
 DSP instructions, and replayed step by step in a poisoned arena under ASan and UBSan. The
@@ -27,7 +27,7 @@ from tests.examples import examples
 from tests.host_batch import HostBatch
 from tests.random_graphs import graphs, runtime_of
 
-COUNT, REPLAYED, ON_CHIP = 2000, 200, 100
+COUNT, WIDE, REPLAYED, ON_CHIP = 2000, 300, 200, 100  # WIDE: graphs of int16 activations
 LEVELS = ("balanced", "speed", "flash")
 CORES = {"plain": (), "dsp": ("dsp",)}
 BOARDS = {"Cortex-M4": "nucleo-l4r5zi", "Cortex-M0+": "nucleo-g071rb"}
@@ -119,7 +119,8 @@ def _named(index: int, text: str) -> list[str]:
 def main() -> None:
     drawn = examples(graphs(3, 12, "int8"), COUNT, "int8")
     chosen = drawn[:: COUNT // ON_CHIP]
-    operators = {node.op.name for graph in drawn for node in graph.nodes}
+    wide = examples(graphs(3, 12, "int16"), WIDE, "int16")
+    operators = {node.op.name for graph in (*drawn, *wide) for node in graph.nodes}
     rows: list[list[Any]] = []
     failures: list[str] = []
 
@@ -129,11 +130,16 @@ def main() -> None:
         failures.extend(wrong)
 
     aborts = 0
-    for runtime, title in (("tflm", TITLES["tflm"]), ("litert_ref", TITLES["litert_ref"])):
+    for some, kind in ((drawn, ""), (wide, ", int16")):
+        for runtime, title in (("tflm", TITLES["tflm"]), ("litert_ref", TITLES["litert_ref"])):
+            start = time.monotonic()
+            wrong, compared, aborted = check_foreign(some, runtime)
+            aborts += aborted
+            row(f"{title}{kind}", "", compared, wrong, start)
+    for name, features in CORES.items():
         start = time.monotonic()
-        wrong, compared, aborted = check_foreign(drawn, runtime)
-        aborts += aborted
-        row(title, "", compared, wrong, start)
+        wrong = check_host(wide, "balanced", features)
+        row(f"host C, {name} kernels, int16", "balanced", len(wide), wrong, start)
     for level in LEVELS:
         for name, features in CORES.items():
             some = drawn if (level, name) == ("balanced", "plain") else drawn[:REPLAYED]
@@ -146,7 +152,8 @@ def main() -> None:
             row(f"emulated {name}", level, len(few), check_chip(few, level, board), start)
     parts = [
         f"Graphs of 3 to 12 operators of {len(operators)} kinds, drawn at random, whose outputs "
-        "differ from the integer reference in any byte. Graphs with an operator that TensorFlow "
+        "differ from the integer reference in any byte; of int8, or where it says so of int16 "
+        "activations with int8 weights. Graphs with an operator that TensorFlow "
         "Lite Micro lacks are compared with LiteRT's reference kernels. Host C runs in an arena of "
         f"its own under UBSan, the first {REPLAYED} graphs again step by step in a poisoned arena "
         f"under ASan and UBSan. TensorFlow Lite Micro aborts on {aborts} of them: its SOFTMAX "

@@ -19,6 +19,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from smidgen.ir import Graph, GraphBuilder, QuantParams, TensorType
+from smidgen.numerics.affine import dtype_range
 from smidgen.ops import NodeTypes, Op, Operand, Unsupported, all_ops, get_op
 from smidgen.ops._activation import BOUNDS
 from smidgen.ops._draw import values
@@ -39,7 +40,8 @@ def graphs(
     Args:
         min_ops: fewest operators.
         max_ops: most operators.
-        dtype: "int8", now and then with float32 inputs and outputs, or "float32".
+        dtype: "int8", now and then with float32 inputs and outputs, "int16" (activations, with int8
+            weights), or "float32".
         only: the operators to grow by, such as `TELLING`, without fused activations; None for
             all. What quantizes or rescales an operand, or reads one left over, comes on top.
 
@@ -93,7 +95,8 @@ def _is_of_a_shape(field: dataclasses.Field[Any]) -> bool:
 @cache
 def elementwise(dtype: str) -> dict[str, int]:
     """Operators that take one or two operands of any shape with default attributes: how many."""
-    probe = TensorType((1, 4, 5, 3), dtype, quant_of(np.ones(1)) if dtype != "float32" else None)
+    quant = quant_of(np.ones(1), dtype) if dtype != "float32" else None
+    probe = TensorType((1, 4, 5, 3), dtype, quant)
     found = {}
     for name, cls in all_ops().items():
         if name in LEFT_OUT or any(_is_of_a_shape(f) for f in dataclasses.fields(cls)):  # type: ignore[arg-type]
@@ -111,10 +114,12 @@ def elementwise(dtype: str) -> dict[str, int]:
     return found
 
 
-def quant_of(real: Array, saturate: float = 1.0) -> QuantParams:
+def quant_of(real: Array, dtype: str = "int8", saturate: float = 1.0) -> QuantParams:
     """Parameters that cover the values, or only a part of their range."""
     finite = real[np.isfinite(real)]
     low, high = float(finite.min(initial=0.0)), float(finite.max(initial=0.0))
+    if dtype == "int16":
+        return QuantParams.per_tensor(max(high, -low, 1e-3) * saturate / 32767)
     scale = max(high - low, 1e-3) * saturate / 255
     zero_point = int(np.clip(round(-128 - low * saturate / scale), -128, 127))
     return QuantParams.per_tensor(scale, zero_point)
@@ -159,8 +164,9 @@ class Growth:
             size = st.integers(4, 11)
             shape = (1, self.draw(size), self.draw(size), self.draw(st.integers(1, 8)))
             quant = None
-            if self.dtype == "int8" and not self.float_ends:
-                quant = quant_of(self.rng.normal(0, self.draw(st.sampled_from((0.2, 2))), 100))
+            if self.dtype != "float32" and not self.float_ends:
+                real = self.rng.normal(0, self.draw(st.sampled_from((0.2, 2))), 100)
+                quant = quant_of(real, self.dtype)
             type = TensorType(shape, "float32" if self.float_ends else self.dtype, quant)
             name = self.builder.input("x", type)
             rows = [values(self.rng, type) for _ in range(SAMPLES)]
@@ -213,12 +219,16 @@ class Growth:
         found = [
             n
             for n in self.arrays
-            if self.builder.type(n).dtype == self.dtype and accept(self.builder.type(n))
+            if self.is_one(self.builder.type(n)) and accept(self.builder.type(n))
         ]
         if not found:
             return None
         unread = [n for n in found if n in self.unused]
         return self.draw(st.sampled_from((found[-1], *2 * unread, *found[-3:])))
+
+    def is_one(self, type: TensorType) -> bool:
+        """Whether it is an activation of one sample, as nearly all are."""
+        return type.dtype == self.dtype and type.shape[:1] == (1,)
 
     def attributes(self, cls: type[Op]) -> Op:
         """An operator with those attributes drawn that any elementwise operator may have."""
@@ -247,9 +257,10 @@ class Growth:
         """An activation's constant operand near the given real values."""
         if self.dtype == "float32":
             return Operand(TensorType(real.shape, "float32"), real.astype(np.float32))
-        quant = quant or quant_of(real)
-        data = np.clip(np.round(real / quant.scale) + quant.zero_point, -128, 127).astype(np.int8)
-        return Operand(TensorType(data.shape, "int8", quant), data)
+        quant = quant or quant_of(real, self.dtype)
+        rounded = np.round(real / quant.scale) + quant.zero_point
+        data = np.clip(rounded, *dtype_range(self.dtype)).astype(self.dtype)
+        return Operand(TensorType(data.shape, self.dtype, quant), data)
 
     def type_of(self, operand: Name) -> TensorType | None:
         if operand is None or isinstance(operand, Operand):
@@ -261,8 +272,21 @@ class Growth:
             return None if operand is None else operand.data
         return self.arrays[operand]
 
-    def node(self, op: Op, operands: list[Any], quant: QuantParams | None = None) -> str | None:
+    def node(
+        self,
+        op: Op,
+        operands: list[Any],
+        quant: QuantParams | None = None,
+        *,
+        batches: bool = False,
+    ) -> str | None:
         """Append a node; None, and nothing is changed, where the operator refuses or room ends.
+
+        Args:
+            op: its operator.
+            operands: values by name, constants, None for one left out.
+            quant: of the result; chosen if it is None.
+            batches: whether operands or results may be several images that belong together.
 
         Returns:
             The name of its first result.
@@ -273,13 +297,19 @@ class Growth:
         arrays = [self.array_of(o) for o in operands]
         try:
             outs = op.infer(*types)
-            if not all(0 < out.size <= LARGEST for out in outs) or not op.batchable(*types):
+            if not all(0 < out.size <= LARGEST for out in outs):
+                return None
+            if not (batches or op.batchable(*types)):
                 return None
             if not op.runs_on(self.runtime, *types):
                 return None
-            if outs[0].dtype == "int8":
+            if outs[0].dtype in ("int8", "int16"):
                 quant = quant or self.output_quant(op, types, arrays)
                 outs = tuple(out.with_quant(quant) for out in outs)
+            for operand, output in op.states.items():  # a state keeps its scale
+                state = types[operand]
+                assert state is not None
+                outs = (*outs[:output], state, *outs[output + 1 :])
             op.check_quant(types, outs)
         except ValueError:
             return None
@@ -294,8 +324,9 @@ class Growth:
             for o in operands
         ]
         made = self.builder.add_multi(op, names, quant=tuple(out.quant for out in outs))
-        self.arrays.update(zip(made, map(np.asarray, results), strict=True))
-        self.unused = [n for n in self.unused if n not in names] + list(made)
+        kept = [i for i in range(len(made)) if i not in op.states.values()]
+        self.arrays.update({made[i]: np.asarray(results[i]) for i in kept})
+        self.unused = [n for n in self.unused if n not in names] + [made[i] for i in kept]
         self.nodes += 1
         return made[0]
 
@@ -305,7 +336,7 @@ class Growth:
         """What the operator demands of its output, or what fits the values that it computes."""
         rule = op.quant_rule(*types)
         if rule.output is not None:
-            return rule.output["int8"]
+            return rule.output[self.dtype]
         for tie in rule.ties:
             first = types[min(i for i in tie if i >= 0)]
             if -1 in tie and first is not None and first.quant is not None:
@@ -314,19 +345,20 @@ class Growth:
             a if t is None or a is None else _real(a, t.quant)
             for t, a in zip(types, arrays, strict=True)
         ]
-        return quant_of(op.float_ref(*real)[0], self.draw(st.sampled_from((1.0, 1.0, 0.6))))
+        saturate = self.draw(st.sampled_from((1.0, 1.0, 0.6)))
+        return quant_of(op.float_ref(*real)[0], self.dtype, saturate)
 
     def at_scale_of(self, x: str, other: str) -> str | None:
         """`other` itself if it shares the scale of x, otherwise rescaled to it."""
         want = self.builder.type(x).quant
         if want == self.builder.type(other).quant:
             return other
-        return self.node(get_op("QUANTIZE")(), [other], want)
+        return self.node(get_op("QUANTIZE")(self.dtype), [other], want)
 
     def weighted(self, op: Op, x: str, shape: tuple[int, ...], *, int4: bool = True) -> str | None:
         """A node with random weights of `shape`, int4 now and then, and mostly a bias."""
         x_type = self.builder.type(x)
-        probe = TensorType(shape, self.dtype)
+        probe = TensorType(shape, "float32" if self.dtype == "float32" else "int8")
         axis = op.quant_rule(x_type, probe, None).weight_axis
         assert axis is not None
         channels = shape[axis]
@@ -356,7 +388,8 @@ class Growth:
             if quant.axis is None
             else QuantParams.per_channel(sums, 0)
         )
-        b_data = np.round(b / np.broadcast_to(sums, channels)).astype(np.int32)
+        b_dtype = "int64" if self.dtype == "int16" else "int32"
+        b_data = np.round(b / np.broadcast_to(sums, channels)).astype(b_dtype)
         weights = Operand(TensorType(shape, dtype, quant), data)
-        biases = [Operand(TensorType((channels,), "int32", b_quant), b_data)]
+        biases = [Operand(TensorType((channels,), b_dtype, b_quant), b_data)]
         return self.node(op, [x, weights, *biases[: int(bias)]])

@@ -17,6 +17,7 @@ from smidgen.backends.c.compile import compile
 from smidgen.backends.tflite.writer import write
 from smidgen.interpreter import interpret
 from smidgen.ir import Graph, TensorType
+from smidgen.numerics.affine import dtype_range
 from smidgen.ops import _draw
 from smidgen.verify.runtimes import RuntimePool
 from tests.examples import examples
@@ -49,7 +50,7 @@ def draw_inputs(graph: Graph, rows: int = ROWS) -> list[Array]:
 
     def column(type: TensorType) -> Array:
         drawn = [_draw.values(generator, type) for _ in range(rows)]
-        extreme = (-128, 127) if type.dtype == "int8" else (-1e3, 1e3)
+        extreme = (-1e3, 1e3) if type.dtype == "float32" else dtype_range(type.dtype)
         return np.concatenate([*drawn, *(np.full_like(drawn[0], e) for e in extreme)])
 
     return [column(type) for type in graph.input_types]
@@ -91,6 +92,13 @@ def check(drawn: list[Graph], pool: RuntimePool) -> None:
 @pytest.mark.timeout(1200)
 def test_int8_graphs_are_the_same_everywhere(count: int, pool: RuntimePool) -> None:
     check(int8_graphs(count), pool)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_int16_graphs_are_the_same_everywhere(count: int, pool: RuntimePool) -> None:
+    """Activations of 16 bits, weights of 8."""
+    check(examples(graphs(3, 12, "int16"), max(20, count // 5), "int16"), pool)
 
 
 @pytest.mark.slow

@@ -36,3 +36,13 @@ def test_a_header_includes_nothing_but_its_kin_and_three_of_the_language(header:
     text = (KERNELS / header).read_text(encoding="utf-8")
     included = set(re.findall(r'#include [<"]([^>"]+)[>"]', text))
     assert included <= {"stddef.h", "stdint.h", "string.h", *HEADERS}
+
+
+def test_no_two_headers_define_the_same_function() -> None:
+    """One model's C may include any of them together."""
+    definition = re.compile(r"^(?:static|SM_KERNEL)\b[^;{}()]*?\b(sm_\w+)\(", re.MULTILINE)
+    names: dict[str, str] = {}
+    for header in HEADERS:
+        for name in definition.findall((KERNELS / header).read_text(encoding="utf-8")):
+            assert names.setdefault(name, header) == header, name
+    assert len(names) > len(HEADERS) / 2

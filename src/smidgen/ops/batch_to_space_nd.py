@@ -25,6 +25,7 @@ class BatchToSpaceNd(_batches.Batches):
     """What SPACE_TO_BATCH_ND takes apart in blocks of `block_shape`, but for a border, `crops`."""
 
     name: ClassVar[str] = "BATCH_TO_SPACE_ND"
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8")
 
     block_shape: tuple[int, ...] = ()
     crops: _batches.Pairs = ()

@@ -34,6 +34,8 @@ class DepthToSpace(_blocks.Blocks):
     """(n, h, w, b * b * c) as (n, h * b, w * b, c): each pixel is a block of b x b, rows first."""
 
     name: ClassVar[str] = "DEPTH_TO_SPACE"
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8")
+    litert_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8", "int32", "int64")
 
     block_size: int = 1
 

@@ -25,6 +25,7 @@ class Gather(_gather.Lookup):
     """
 
     name: ClassVar[str] = "GATHER"
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8")
 
     axis: int = 0
     batch_dims: int = 0

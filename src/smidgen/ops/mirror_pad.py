@@ -59,6 +59,7 @@ class MirrorPad(_movement.Movement):
     """
 
     name: ClassVar[str] = "MIRROR_PAD"
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8")
 
     paddings: Pairs = ()
     mode: str = _REFLECT

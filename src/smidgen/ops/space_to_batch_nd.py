@@ -29,6 +29,7 @@ class SpaceToBatchNd(_batches.Batches):
     """
 
     name: ClassVar[str] = "SPACE_TO_BATCH_ND"
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8")
 
     block_shape: tuple[int, ...] = ()
     paddings: _batches.Pairs = ()

@@ -37,6 +37,8 @@ class SpaceToDepth(_blocks.Blocks):
     """(n, h * b, w * b, c) as (n, h, w, b * b * c): a block of b x b is a pixel, rows first."""
 
     name: ClassVar[str] = "SPACE_TO_DEPTH"
+    tflm_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8")
+    litert_dtypes: ClassVar[tuple[str, ...] | None] = ("float32", "int8", "int32", "int64")
 
     block_size: int = 1
 
