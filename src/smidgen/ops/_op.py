@@ -175,7 +175,8 @@ class Coupling:
 
     Args:
         size: number of channels.
-        members: where the channels lie.
+        members: where the channels lie. Weights that are named twice make channels along the first
+            axis and read them along the second (a hidden state's).
         source: whether the node *makes* these channels (a convolution's outputs), so that each
             can be removed on its own; otherwise they only pass through or are consumed.
     """

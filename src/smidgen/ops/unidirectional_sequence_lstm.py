@@ -13,6 +13,7 @@ from smidgen.ir import QuantParams, TensorType
 from smidgen.ops import _lstm, _lstm_kernels
 from smidgen.ops._lstm import BIASES, CELL, HIDDEN, RECURRENT, WEIGHTS, X
 from smidgen.ops._op import (
+    AxisRef,
     Coupling,
     NodeTypes,
     Op,
@@ -209,7 +210,19 @@ class UnidirectionalSequenceLstm(Op):
     kernels = _lstm_kernels.KERNELS
 
     def axes(self, *types: TensorType | None) -> tuple[Coupling, ...]:
-        return ()
+        """A unit is a row of all weights, a column of those of the hidden state, and of states."""
+        w = types[WEIGHTS]
+        assert w is not None
+        units, inputs = w.shape
+        gates = range(4)
+        made = [AxisRef(-1, 2), *(AxisRef(k, 1) for k in (-2, -3, HIDDEN, CELL))]
+        made += [AxisRef(k + g, 0) for k in (WEIGHTS, RECURRENT, BIASES) for g in gates]
+        made += [AxisRef(RECURRENT + g, 1) for g in gates]
+        read = [AxisRef(WEIGHTS + g, 1) for g in gates]
+        return (
+            Coupling(units, tuple(made), source=True),
+            Coupling(inputs, (AxisRef(X, 2), *read)),
+        )
 
     def macs(self, *types: TensorType | None) -> int:
         x, w, r = (types[i] for i in (X, WEIGHTS, RECURRENT))

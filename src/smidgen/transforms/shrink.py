@@ -9,14 +9,14 @@ it. A channel is removed from all its places at once or not at all.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from smidgen.errors import GraphError
-from smidgen.ir import Graph, GraphEditor, Node, QuantParams, TensorType, Value
+from smidgen.ir import Graph, GraphEditor, Node, QuantParams, State, TensorType, Value
 
 if TYPE_CHECKING:
     from smidgen.ops import AxisRef, Coupling, Op
@@ -89,7 +89,8 @@ class Channels:
         shape = self.graph.type(name).shape
         return ref.axis < len(shape) and size * ref.repeat * ref.tiles <= shape[ref.axis]
 
-    def _place(self, index: int, operand: int) -> Place:
+    def place(self, index: int, operand: int) -> Place:
+        """Where input `operand` or output `~operand` of a node lies; it must not be left out."""
         name = _operand(self.graph.nodes[index], operand)
         assert name is not None
         return (index, operand) if self.graph.values[name].is_constant else name
@@ -99,7 +100,7 @@ class Channels:
         count = 0
         for i, coupling in couplings:
             for m in coupling.members:
-                key = (self._place(i, m.operand), m.axis)
+                key = (self.place(i, m.operand), m.axis)
                 if key not in self._axes:
                     name = _operand(self.graph.nodes[i], m.operand)
                     assert name is not None
@@ -111,6 +112,9 @@ class Channels:
             where = [self._positions(i, coupling.size, m) for m in coupling.members]
             first = where[0][:, :1]
             edges += [np.stack(np.broadcast_arrays(first, w)).reshape(2, -1) for w in where]
+        for before, after in self._remembered():
+            if before is not None and after is not None:
+                edges.append(np.stack([before, after]))
         self.count = count
         label = np.arange(count)
         if edges:
@@ -125,9 +129,15 @@ class Channels:
             self.sites.append(Site(self.graph.nodes[i], coupling, label[first]))
         self._axes = {key: label[numbers] for key, numbers in self._axes.items()}
 
+    def _remembered(self) -> Iterator[tuple[Array | None, Array | None]]:
+        """What lies on each axis of each state before and after a step; None where nobody knows."""
+        for state in self.graph.states:
+            for axis in range(self.graph.type(state.input).rank):
+                yield self._axes.get((state.input, axis)), self._axes.get((state.output, axis))
+
     def _positions(self, index: int, size: int, ref: AxisRef) -> Array:
         """The numbers (size, repeat * tiles) that each channel of a coupling has at `ref`."""
-        numbers = self._axes[self._place(index, ref.operand), ref.axis]
+        numbers = self._axes[self.place(index, ref.operand), ref.axis]
         return numbers[_positions(ref, size)]
 
     def _pin(self, couplings: list[tuple[int, Coupling]]) -> None:
@@ -135,7 +145,7 @@ class Channels:
         covered: dict[tuple[int, int, int], Array] = {}
         for i, coupling in couplings:
             for m in coupling.members:
-                size = len(self._axes[self._place(i, m.operand), m.axis])
+                size = len(self._axes[self.place(i, m.operand), m.axis])
                 seen = covered.setdefault((i, m.operand, m.axis), np.zeros(size, bool))
                 seen[_positions(m, coupling.size)] = True
         known: dict[Place, list[int]] = {}
@@ -145,17 +155,21 @@ class Channels:
             for operand in (*range(len(node.inputs)), *range(-1, -1 - len(node.outputs), -1)):
                 if _operand(node, operand) is None:
                     continue
-                place = self._place(i, operand)
+                place = self.place(i, operand)
                 for axis in known.get(place, ()):
                     labels = self._axes[place, axis]
                     rest = ~covered.get((i, operand, axis), np.zeros(len(labels), bool))
                     self._pin_all(labels[rest], f"{node.label} cannot do without it")
-        for name in (*self.graph.sources, *self.graph.results):
-            what = "input" if name in self.graph.inputs else "output"
-            if name not in (*self.graph.inputs, *self.graph.outputs):
-                what = "state"
+        ends = [(name, "input") for name in self.graph.inputs]
+        ends += [(name, "output") for name in self.graph.outputs]
+        ends += [(n, "state") for s in self.graph.states if s.shared for n in (s.input, s.output)]
+        for name, what in ends:
             for axis in known.get(name, ()):
                 self._pin_all(self._axes[name, axis], f"it is part of the model's {what} {name!r}")
+        for before, after in self._remembered():
+            for one, other in ((before, after), (after, before)):
+                if one is not None and other is None:
+                    self._pin_all(one, "it is part of a state")
 
     def _pin_all(self, channels: Array, why: str) -> None:
         for channel in channels.tolist():
@@ -228,7 +242,21 @@ class Channels:
             types = tuple(None if n is None else edit.values[n].type for n in inputs)
             outputs = tuple(edit.values[n].type for n in node.outputs)
             edit.update(node, op=op.refit(types, outputs), inputs=tuple(inputs))
+        edit.states = [self._cut_state(state, gone) for state in edit.states]
         return edit.finish()
+
+    def _cut_state(self, state: State, gone: Array) -> State:
+        initial = state.initial
+        for axis, stay in self._cuts(self.graph.values[state.input], state.input, gone).items():
+            initial = np.take(initial, stay, axis)
+        return replace(state, initial=initial)
+
+    def parts(self, gone: Array) -> dict[Place, float]:
+        """Part of the elements in each place that stays; `gone` is a mask over labels."""
+        found: dict[Place, float] = {}
+        for (place, _), labels in self._axes.items():
+            found[place] = found.get(place, 1.0) * float(1 - np.mean(gone[labels]))
+        return found
 
     def _mask(self, channels: Iterable[int]) -> Array:
         mask = np.zeros(self.count, bool)

@@ -28,6 +28,8 @@ def draw(*shape: int, seed: int = 0) -> Array:
 def agree(build: Build, torch_function: Callable[..., Any], shape: tuple[int, ...]) -> None:
     import torch
 
+    from smidgen.training.module import GraphModule
+
     at = Lowering(GraphBuilder())
     at.layer = "layer"
     x = at.builder.input("x", TensorType((1, *shape), "float32"))
@@ -37,6 +39,10 @@ def agree(build: Build, torch_function: Callable[..., Any], shape: tuple[int, ..
     want = torch_function(torch.from_numpy(samples)).numpy()
     assert got.shape == want.shape
     np.testing.assert_allclose(got, want, rtol=0, atol=1e-5 * max(1, abs(want).max()))
+    (trained,) = GraphModule(graph).eval()(torch.from_numpy(samples))  # both samples at once
+    np.testing.assert_allclose(
+        trained.detach().numpy(), want, rtol=0, atol=1e-5 * max(1, abs(want).max())
+    )
 
 
 @pytest.mark.parametrize("groups", [1, 2, 4])

@@ -5,6 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from smidgen.frontends.lowering import GruCell, Lowering, LstmCell, RnnCell, run
+from smidgen.frontends.lowering.movement import reshape
+from smidgen.frontends.lowering.site import Operand
 from smidgen.ir import Graph, GraphBuilder, TensorType
 from smidgen.ops import get_op
 
@@ -108,3 +111,22 @@ class Network:
 def network(seed: int) -> Graph:
     """The random network of a seed."""
     return Network(seed).build()
+
+
+def recurrent(seed: int) -> Graph:
+    """A random network of one to three recurrent layers: whole ones, unrolled ones, with states."""
+    rng = np.random.default_rng(seed)
+    at = Lowering(GraphBuilder("recurrent"))
+    inputs = int(rng.integers(3, 6))
+    x: Operand = at.builder.input("x", TensorType((1, int(rng.integers(2, 5)), inputs), "float32"))
+    for layer in range(rng.integers(1, 4)):
+        at.layer = f"layer{layer}"
+        units, inputs = int(rng.choice((6, 8, 9))), at.shape(x)[2]
+        kind, gates = [(LstmCell, 4), (GruCell, 3), (RnnCell, 1)][rng.integers(3)]
+        shapes = ((gates * units, inputs), (gates * units, units), *[(gates * units,)] * 2)
+        cell = kind.from_torch(*(rng.normal(0, 0.5, s).astype(np.float32) for s in shapes))
+        how = {"reverse": rng.random() < 0.3, "stateful": rng.random() < 0.3}
+        x = run(at, cell, x, unroll=rng.random() < 0.3, **how).sequence
+    flat = reshape(at, x, (1, int(np.prod(at.shape(x)))))
+    w = rng.normal(0, 0.3, (5, at.shape(flat)[1])).astype(np.float32)
+    return at.builder.build([at.add("FULLY_CONNECTED", [flat, w])])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
-from smidgen.frontends.lowering.movement import pad_axes
+from smidgen.frontends.lowering.movement import pad_axes, slice_attributes
 from smidgen.frontends.lowering.site import (
     Array,
     Lowering,
@@ -145,16 +145,9 @@ def conv_transpose(
         padding=padding,
     )
     if padding == "VALID" and (any(begins) or made != outs):
-        ends = [b + o for b, o in zip(begins, outs, strict=True)]
-        y = at.add(
-            "STRIDED_SLICE",
-            [y],
-            begin=(0, *begins, 0),
-            end=(n, *ends, kernel.shape[1]),
-            strides=(1, 1, 1, 1),
-            begin_mask=1,
-            end_mask=1,
-        )
+        kept = [range(b, b + o) for b, o in zip(begins, outs, strict=True)]
+        taken = [range(n), *kept, range(kernel.shape[1])]
+        y = at.add("STRIDED_SLICE", [y], **slice_attributes(at.shape(y), taken))
     return at.unimage(y, rank)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -85,20 +86,40 @@ def slice_axis(
         raise UnsupportedModelError(f"a slice {begin}:{end}:{step} of {shape} that is empty")
     if places == range(shape[axis]):
         return at.value(x)
-    begins, ends, strides = [0] * len(shape), list(shape), [1] * len(shape)
-    begins[axis], strides[axis] = places[0], step
-    ends[axis] = places[-1] + (1 if step > 0 else -1)
-    mask = 1 << axis if ends[axis] < 0 else 0
-    batch = 1 if axis else 0  # the whole batch, however large it is
-    return at.add(
-        "STRIDED_SLICE",
-        [x],
-        begin=tuple(begins),
-        end=tuple(ends),
-        strides=tuple(strides),
-        begin_mask=batch,
-        end_mask=mask | batch,
-    )
+    taken = [range(size) for size in shape]
+    taken[axis] = places
+    return at.add("STRIDED_SLICE", [x], **slice_attributes(shape, taken))
+
+
+def slice_attributes(
+    shape: Sequence[int], taken: Sequence[range], shrink: Sequence[int] = ()
+) -> dict[str, Any]:
+    """Attributes of a STRIDED_SLICE.
+
+    An axis that is taken whole is left open: a batch may widen it, and pruning may narrow it.
+
+    Args:
+        shape: of the operand.
+        taken: the positions on each axis, at least one.
+        shrink: axes with one position that go.
+    """
+    whole = [
+        places == range(size) and axis not in shrink
+        for axis, (places, size) in enumerate(zip(taken, shape, strict=True))
+    ]
+    ends = [places[-1] + (1 if places.step > 0 else -1) for places in taken]
+
+    def mask(bits: Sequence[bool]) -> int:
+        return sum(1 << axis for axis, bit in enumerate(bits) if bit)
+
+    return {
+        "begin": tuple(0 if w else places[0] for w, places in zip(whole, taken, strict=True)),
+        "end": tuple(0 if w else max(0, end) for w, end in zip(whole, ends, strict=True)),
+        "strides": tuple(1 if w else places.step for w, places in zip(whole, taken, strict=True)),
+        "begin_mask": mask(whole),
+        "end_mask": mask([w or end < 0 for w, end in zip(whole, ends, strict=True)]),
+        "shrink_axis_mask": mask([axis in shrink for axis in range(len(whole))]),
+    }
 
 
 def split(at: Lowering, x: Operand, sizes: Sequence[int], axis: int) -> list[str]:

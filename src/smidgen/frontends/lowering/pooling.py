@@ -8,7 +8,7 @@ import math
 import numpy as np
 
 from smidgen.errors import UnsupportedModelError
-from smidgen.frontends.lowering.movement import mirror_axes, pad_axes
+from smidgen.frontends.lowering.movement import mirror_axes, pad_axes, slice_axis
 from smidgen.frontends.lowering.site import (
     Array,
     Lowering,
@@ -231,17 +231,9 @@ def _pool_unevenly(at: Lowering, image: str, op: str, axis: int, cut: list[tuple
     """One axis in windows of different sizes: each is a slice, pooled whole."""
     parts: list[Operand | None] = []
     for start, length in cut:
-        begin, end, kernel = [0] * 4, list(at.shape(image)), [1, 1]
-        begin[1 + axis], end[1 + axis], kernel[axis] = start, start + length, length
-        part = at.add(
-            "STRIDED_SLICE",
-            [image],
-            begin=tuple(begin),
-            end=tuple(end),
-            strides=(1,) * 4,
-            begin_mask=1,
-            end_mask=1,
-        )
+        kernel = [1, 1]
+        kernel[axis] = length
+        part = slice_axis(at, image, 1 + axis, start, start + length)
         parts.append(_pool(at, part, op, kernel, kernel))
     return at.add("CONCATENATION", parts, axis=1 + axis)
 

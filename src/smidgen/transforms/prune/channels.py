@@ -223,7 +223,7 @@ def _linear(node: Node) -> Op:
 
 
 def _bias_index(graph: Graph, node: Node) -> int:
-    """Operand that is the node's bias, or -1 if it takes none."""
+    """Operand that is the node's bias, or -1 if it takes none or several."""
     op: Op = node.op  # type: ignore[assignment]
     roles = op.quant_rule(*graph.types(node.inputs)).roles
-    return roles.index(Role.BIAS) if Role.BIAS in roles else -1
+    return roles.index(Role.BIAS) if roles.count(Role.BIAS) == 1 else -1

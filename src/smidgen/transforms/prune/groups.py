@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from smidgen.ir import Graph, Node
-from smidgen.transforms.shrink import Channels
+from smidgen.ops import Role
+from smidgen.transforms.shrink import Channels, Place
 
 if TYPE_CHECKING:
     from smidgen.ops import Op
@@ -48,7 +49,8 @@ def find_groups(channels: Channels) -> list[Group]:
     """All groups of a graph, those that must stay included, in execution order.
 
     Example:
-        >>> from smidgen.transforms.shrink import Channels
+        >>> from smidgen.ops import Role
+    from smidgen.transforms.shrink import Channels, Place
         >>> [g.size for g in find_groups(Channels(model)) if g.pinned is None]
         [16, 32]
     """
@@ -67,42 +69,34 @@ def find_groups(channels: Channels) -> list[Group]:
 
 
 class Costs:
-    """What a graph costs when each coupling has lost some of its channels, without removing them.
+    """What a graph costs when some of its channels are gone, without removing them.
 
-    An operator's work and the size of its tensors are proportional to each coupling it takes part
-    in, so that they follow from what is left of each.
+    An operator's work is proportional to the size of its weights, or else of its result.
 
     Args:
         channels: of the graph.
     """
 
     def __init__(self, channels: Channels) -> None:
+        self.channels = channels
         self.graph: Graph = channels.graph
-        self.sites = channels.sites
-        self._sites_of: dict[str, list[int]] = {}
-        for i, site in enumerate(self.sites):
-            self._sites_of.setdefault(site.node.outputs[0], []).append(i)
-        self._macs = {n.outputs[0]: _op(n).macs(*self.graph.types(n.inputs)) for n in self.nodes}
+        self._work = [self._work_of(i, node) for i, node in enumerate(self.graph.nodes)]
 
-    @property
-    def nodes(self) -> tuple[Node, ...]:
-        """The graph's nodes."""
-        return self.graph.nodes
-
-    def left(self, gone: Array) -> Array:
-        """Part of each site's channels that stays; `gone` is a mask over labels."""
-        return np.array([1 - np.mean(gone[s.channels]) for s in self.sites])
+    def _work_of(self, index: int, node: Node) -> list[tuple[Place, float]]:
+        """Places, and the multiply-accumulates that are proportional to the size of each."""
+        types = self.graph.types(node.inputs)
+        roles = _op(node).quant_rule(*types).roles
+        weights = [k for k, role in enumerate(roles[: len(types)]) if role is Role.WEIGHT]
+        sizes = {k: type.size for k in weights if (type := types[k]) is not None}
+        macs, total = _op(node).macs(*types), sum(sizes.values())
+        if not total:
+            return [(self.channels.place(index, -1), macs)]
+        return [(self.channels.place(index, k), macs * size / total) for k, size in sizes.items()]
 
     def macs(self, gone: Array) -> float:
-        """Multiply-accumulates of one inference."""
-        left = self.left(gone)
-        return float(
-            sum(
-                self._macs[n.outputs[0]]
-                * np.prod([left[i] for i in self._sites_of.get(n.outputs[0], ())])
-                for n in self.nodes
-            )
-        )
+        """Multiply-accumulates of one inference; `gone` is a mask over labels."""
+        parts = self.channels.parts(gone)
+        return sum(macs * parts.get(place, 1.0) for work in self._work for place, macs in work)
 
     def parameters(self, gone: Array) -> float:
         """Elements of all constants that nodes read."""
@@ -127,35 +121,31 @@ class Costs:
 
     def alive(self, gone: Array) -> Array:
         """Elements of the activations that are alive at each step, the inputs' first."""
-        sizes = dict(self._tensors(gone, constants=False))
+        sizes, parts = dict(self._tensors(gone, constants=False)), self.channels.parts(gone)
         for name in self.graph.sources:
-            sizes.setdefault(name, float(self.graph.type(name).size))
-        last = {n: i for i, node in enumerate(self.nodes) for n in node.inputs if n is not None}
-        last |= dict.fromkeys(self.graph.results, len(self.nodes))
+            sizes.setdefault(name, self.graph.type(name).size * parts.get(name, 1.0))
+        nodes = self.graph.nodes
+        last = {n: i for i, node in enumerate(nodes) for n in node.inputs if n is not None}
+        last |= dict.fromkeys(self.graph.results, len(nodes))
         alive = {n: sizes[n] for n in self.graph.sources}
         totals = [sum(alive.values())]
-        for step, node in enumerate(self.nodes):
+        for step, node in enumerate(nodes):
             alive |= {n: sizes[n] for n in node.outputs}
             totals.append(sum(alive.values()))
             alive = {n: s for n, s in alive.items() if last.get(n, -1) > step}
         return np.array(totals)
 
     def _tensors(self, gone: Array, *, constants: bool) -> Iterator[tuple[str, float]]:
-        left = self.left(gone)
-        for node in self.nodes:
-            sites = self._sites_of.get(node.outputs[0], ())
-            if constants:
-                operands = [
-                    (k, n) for k, n in enumerate(node.inputs)
-                    if n is not None and self.graph.values[n].is_constant
-                ]  # fmt: skip
-            else:
-                operands = [(~k, n) for k, n in enumerate(node.outputs)]
-            for operand, name in operands:
-                part = 1.0
-                for i in sites:
-                    if any(m.operand == operand for m in self.sites[i].coupling.members):
-                        part *= left[i]
+        parts = self.channels.parts(gone)
+        for index, node in enumerate(self.graph.nodes):
+            operands = (
+                range(len(node.inputs)) if constants else range(-1, -1 - len(node.outputs), -1)
+            )
+            for operand in operands:
+                name = node.inputs[operand] if constants else node.outputs[~operand]
+                if name is None or constants != self.graph.values[name].is_constant:
+                    continue
+                part = parts.get(self.channels.place(index, operand), 1.0)
                 yield name, self.graph.type(name).size * part
 
 

@@ -71,8 +71,8 @@ def activation(channels: Channels, rms: dict[str, Array]) -> Array:
     scores = _empty(channels)
     for site, member, weights in absorbed(channels):
         name = site.node.inputs[0]
-        (read,) = [m for m in site.coupling.members if m.operand == 0]
-        if name is None or name not in rms:
+        read = next((m for m in site.coupling.members if m.operand == 0), None)
+        if read is None or name is None or name not in rms:
             continue
         rest = tuple(a for a in range(weights.ndim) if a != member.axis)
         norms = np.sqrt(np.square(weights.astype(np.float64)).sum(rest))
@@ -119,9 +119,9 @@ def normalized(scores: Array, groups: list[Group]) -> Array:
 def absorbed(channels: Channels) -> Iterator[tuple[Site, AxisRef, Array]]:
     """Where channels end: the site, the place in its weights, and the weights."""
     for site in channels.sites:
-        if not site.absorbs:
-            continue
         for member in site.coupling.members:
+            if not site.absorbs and not _again(site, member):
+                continue
             data = _data(channels.graph, site, member)
             if data is not None and data.ndim > 1:
                 yield site, member, data
@@ -131,7 +131,7 @@ def _of_filters(channels: Channels, measure: Callable[[Array, tuple[int, ...]], 
     scores = _empty(channels)
     for site in channels.sites:
         for member in site.coupling.members:
-            if member.operand <= 0 or site.absorbs:
+            if member.operand <= 0 or site.absorbs or _again(site, member):
                 continue
             data = _data(channels.graph, site, member)
             if data is None or data.ndim < 2:
@@ -139,6 +139,14 @@ def _of_filters(channels: Channels, measure: Callable[[Array, tuple[int, ...]], 
             rest = tuple(a for a in range(data.ndim) if a != member.axis)
             _add(scores, site, member, measure(data.astype(np.float64), rest))
     return scores
+
+
+def _again(site: Site, member: AxisRef) -> bool:
+    """Whether weights that make channels are named again, as the reader of the same channels."""
+    return (
+        member.operand >= 0
+        and next(m for m in site.coupling.members if m.operand == member.operand) != member
+    )
 
 
 def _data(graph: Graph, site: Site, member: AxisRef) -> Array | None:

@@ -144,6 +144,8 @@ def _axes(graph: Graph, node: Node, activation: AxisRef) -> dict[Role, _Axis]:
             channel = np.full(graph.type(name).shape[member.axis], -1)
             for c in range(coupling.size):
                 channel[member.positions(c)] = c
+            if roles[name] in found:
+                return {}  # several weights read the channels, as those of gates do
             if (channel >= 0).all():
                 found[roles[name]] = _Axis(name, member.axis, channel)
     return found

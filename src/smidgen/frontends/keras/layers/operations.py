@@ -9,6 +9,7 @@ import numpy as np
 
 from smidgen.frontends import lowering
 from smidgen.frontends.keras.site import LayerSite, operation
+from smidgen.frontends.lowering.movement import slice_attributes
 
 UNARY = {
     "Absolute": "ABS",
@@ -197,27 +198,19 @@ def get_item(site: LayerSite) -> str:
         at = index.index(Ellipsis)
         index[at : at + 1] = [slice(None)] * (len(shape) - len(index) + 1)
     index += [slice(None)] * (len(shape) - len(index))
-    begin, end, strides, shrink = [], [], [], 0
+    positions: list[range] = []
+    shrink: list[int] = []
     for axis, (item, size) in enumerate(zip(index, shape, strict=False)):
         taken, single = _taken(site, item, size)
         if axis == 0 and (single or (item != slice(None) and taken != range(size))):
             raise site.refuse("it indexes the batch", hint="start with a full slice")
-        begin.append(taken.start)
-        end.append(taken.stop if taken.stop >= 0 else -size - 1)
-        strides.append(taken.step)
-        shrink |= int(single) << axis
+        positions.append(taken)
+        shrink += [axis] * single
     if len(index) != len(shape):
         raise site.refuse(f"it has {len(index)} indices for {len(shape)} axes")
-    return site.add(
-        "STRIDED_SLICE",
-        [value],
-        begin=tuple(begin),
-        end=tuple(end),
-        strides=tuple(strides),
-        begin_mask=1,
-        end_mask=1,
-        shrink_axis_mask=shrink,
-    )
+    if not all(positions):
+        raise site.malformed(f"its index takes nothing of {shape}")
+    return site.add("STRIDED_SLICE", [value], **slice_attributes(shape, positions, shrink))
 
 
 def _taken(site: LayerSite, item: Any, size: int) -> tuple[range, bool]:

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from smidgen.frontends.keras.site import LayerSite, layer, operation
+from smidgen.frontends.lowering.movement import slice_attributes
 
 
 @layer("Flatten")
@@ -81,20 +82,10 @@ def _cropping(site: LayerSite, dims: int) -> str:
     value = site.image(dims)
     shape = site.shape(value)
     margins = [(0, 0), *_margins(site, "cropping", dims), (0, 0)]
-    begin = tuple(before for before, _ in margins)
-    end = tuple(size - after for size, (_, after) in zip(shape, margins, strict=True))
-    if any(e <= b for b, e in zip(begin, end, strict=True)):
+    taken = [range(b, n - after) for n, (b, after) in zip(shape, margins, strict=True)]
+    if not all(taken):
         raise site.malformed(f"cropping by {margins[1:-1]} leaves nothing of {shape}")
-    strides = (1,) * len(shape)
-    return site.add(
-        "STRIDED_SLICE",
-        [value],
-        begin=begin,
-        end=end,
-        strides=strides,
-        begin_mask=1,
-        end_mask=1,
-    )
+    return site.add("STRIDED_SLICE", [value], **slice_attributes(shape, taken))
 
 
 @layer("Cropping2D")
