@@ -8,19 +8,18 @@ from __future__ import annotations
 
 import functools
 import gzip
-import json
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
+from benchmarks._compression_rows import Result, keep_result
 from benchmarks._shared import HERE, SHARED
 from benchmarks._tasks import Task, ic, kws
-from smidgen import Graph, compile, describe, load, shrink, write_tflite
+from smidgen import Graph, compile, describe, evaluate, load, shrink, write_tflite
 from smidgen.data import Dataset, accuracy, decode, to_model
 from smidgen.evaluate import real_outputs
 from smidgen.files import replace_file
@@ -29,58 +28,8 @@ from smidgen.verify.runtimes import RuntimePool
 from tests.frontends.torch_export.published import published
 
 WORK = HERE.parent / "build" / "compression"
-RESULTS = HERE / "compression.json"
 BOARD = "nucleo-l4r5zi"
 THREADS = 1
-
-
-@dataclass(frozen=True)
-class Result:
-    """A row.
-
-    Args:
-        name: of the run.
-        accuracy: of the written integer `.tflite` on the full test set, by LiteRT.
-        float_accuracy: of the float model it was made of.
-        held_out: of the integer model on the training samples held apart.
-        agreement: predictions that are those of its simulation, on the samples held apart.
-        macs, parameters: of the integer model; parameters are elements of its constants.
-        sparsity: part of its weights that are zero.
-        weight_bytes: bytes of its int8 and int4 constants.
-        file_bytes, gzip_bytes: the `.tflite`, and compressed.
-        flash_bytes, ram_bytes: linked for the board.
-        seed: of the run.
-        seconds: of training, all processes' work on this machine, teachers' answers not counted.
-    """
-
-    name: str
-    accuracy: float
-    float_accuracy: float
-    held_out: float
-    macs: int
-    parameters: int
-    sparsity: float
-    weight_bytes: int
-    file_bytes: int
-    gzip_bytes: int
-    flash_bytes: int
-    ram_bytes: int
-    seed: int
-    seconds: float
-
-
-def results() -> dict[str, Result]:
-    """What is there so far, by name."""
-    if not RESULTS.exists():
-        return {}
-    return {r["name"]: Result(**r) for r in json.loads(RESULTS.read_text(encoding="utf-8"))}
-
-
-def keep_result(result: Result) -> None:
-    """Add a row, or replace the one of its name."""
-    found = results() | {result.name: result}
-    rows = [asdict(found[name]) for name in sorted(found)]
-    replace_file(RESULTS, (json.dumps(rows, indent=1) + "\n").encode())
 
 
 # -- tasks and teachers ---------------------------------------------------------------------------
@@ -173,10 +122,10 @@ def held_apart(data: Dataset, seed: int = 0, part: float = 0.1) -> Dataset:
 
 
 def by_litert(file: bytes, graph: Graph, data: Dataset) -> float:
-    """Accuracy of a file on the test samples, run by LiteRT with its own reference kernels."""
+    """Accuracy of a file on the test samples, run by LiteRT as it does by default."""
     assert data.x_test is not None and data.y_test is not None
     with RuntimePool(timeout=1800) as pool:
-        outputs = pool.run("litert_ref", file, [to_model(graph, data.x_test)]).outputs[0]
+        outputs = pool.run("litert_xnnpack", file, [to_model(graph, data.x_test)]).outputs[0]
     return accuracy(decode(graph.output_types[0], outputs), data.y_test)
 
 
@@ -195,7 +144,7 @@ def measure(
         name,
         by_litert(file, small, data),
         accuracy(real_outputs(float_graph, data.x_test), data.y_test),
-        by_litert(file, small, held_apart(data, seed)),
+        evaluate(small, held_apart(data, seed)).value,
         facts.macs,
         facts.parameters,
         sparsity_of(integer),
@@ -211,3 +160,53 @@ def measure(
     (WORK / f"{name}.tflite").write_bytes(file)
     print(result, flush=True)
     return result
+
+
+# -- one network from three frameworks ------------------------------------------------------------
+
+
+class ResNet8(nn.Module):
+    """ResNet-8 of MLPerf Tiny, with the weights of its Keras file."""
+
+    def __init__(self, weights: Graph) -> None:
+        super().__init__()
+        data = {
+            n: torch.from_numpy(np.array(v.data))
+            for n, v in weights.values.items()
+            if v.is_constant
+        }
+        convs = [n for n in data if n.startswith("conv2d") and n.endswith("/kernel")]
+        self.convs, self.norms = nn.ModuleList(), nn.ModuleList()
+        for name in convs:
+            o, h, w, i = data[name].shape
+            stride = 2 if name.split("/")[0][7:] in ("3", "5", "6", "8") else 1
+            conv = nn.Conv2d(i, o, (h, w), stride, bias=True)
+            conv.weight.data = data[name].permute(0, 3, 1, 2).contiguous()
+            conv.bias.data = data[name.replace("kernel", "bias")]
+            self.convs.append(conv)
+        for name in [n for n in data if n.endswith("/gamma")]:
+            norm = nn.BatchNorm2d(len(data[name]), eps=1e-3)
+            norm.weight.data, norm.bias.data = data[name], data[name.replace("gamma", "beta")]
+            norm.running_mean = data[name.replace("gamma", "moving_mean")]
+            norm.running_var = data[name.replace("gamma", "moving_variance")]
+            self.norms.append(norm)
+        self.dense = nn.Linear(64, 10)
+        self.dense.weight.data, self.dense.bias.data = data["dense/kernel"], data["dense/bias"]
+
+    def conv(self, index: int, x: Any) -> Any:
+        """TensorFlow's "same" padding: an odd one goes after the image."""
+        conv = self.convs[index]
+        if conv.kernel_size == (3, 3):
+            x = nn.functional.pad(x, (1, 1, 1, 1) if conv.stride == (1, 1) else (0, 1, 0, 1))
+        return conv(x)
+
+    def forward(self, x: Any) -> Any:
+        relu, norms = nn.functional.relu, self.norms
+        x = relu(norms[0](self.conv(0, x)))
+        y = relu(norms[1](self.conv(1, x)))
+        x = relu(x + norms[2](self.conv(2, y)))
+        for block in (0, 1):
+            first, second, shortcut = (3 + 3 * block + i for i in range(3))
+            y = relu(norms[3 + 2 * block](self.conv(first, x)))
+            x = relu(self.conv(shortcut, x) + norms[4 + 2 * block](self.conv(second, y)))
+        return torch.softmax(self.dense(x.mean((2, 3))), -1)

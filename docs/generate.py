@@ -2,8 +2,8 @@
 
     python -m docs.generate
 
-writes `docs/operators.md`, `docs/cli.md` and the table of results in `README.md`. A test says when
-they are stale.
+writes `docs/operators.md`, `docs/cli.md`, the table of results in `README.md`, and what techniques
+of training reached in the pages about them. A test says when they are stale.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Any
 
 import typer
 
+from docs import figures
 from smidgen.cli import app
 from smidgen.ops import Op, Unsupported, all_ops
 
@@ -173,7 +174,8 @@ def readme() -> str:
 
 def main() -> None:
     """Write what is stale."""
-    for path, text in ((OPERATORS, operators()), (CLI, cli()), (README, readme())):
+    pages = [(REPO / "docs" / name, figures.page(name)) for name in figures.PAGES]
+    for path, text in ((OPERATORS, operators()), (CLI, cli()), (README, readme()), *pages):
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
             print(f"wrote {path.relative_to(REPO)}")

@@ -13,7 +13,7 @@ import pytest
 import typer
 
 import smidgen
-from docs import generate, reference
+from docs import figures, generate, reference
 from smidgen.cli import app
 from tests.conftest import REPO
 from tests.docs.pages import PAGES, anchors, links, name
@@ -60,8 +60,9 @@ def test_every_page_is_in_the_navigation() -> None:
         (generate.OPERATORS, generate.operators),
         (generate.CLI, generate.cli),
         (generate.README, generate.readme),
+        *((REPO / "docs" / n, lambda n=n: figures.page(n)) for n in figures.PAGES),
     ],
-    ids=["operators", "cli", "results"],
+    ids=["operators", "cli", "results", *figures.PAGES],
 )
 def test_generated_parts_are_not_stale(path: Path, made: Any) -> None:
     assert path.read_text(encoding="utf-8") == made(), "run python -m docs.generate"

@@ -1,0 +1,215 @@
+"""What pruning, distillation and training in integers reach on CIFAR-10 and keyword spotting.
+
+`python -m benchmarks compression` makes the rows that `compression.json` lacks and renews the page;
+`python -m benchmarks.compression NAME ...` makes those again that are named.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+
+from benchmarks import _compression_page as page
+from benchmarks._compression import (
+    ResNet8,
+    cifar,
+    keywords,
+    measure,
+    resnet56,
+    seconds,
+    trained,
+)
+from benchmarks._compression_rows import results
+from benchmarks._tasks import Task
+from smidgen import Dataset, Graph, finetune, load, prune, quantize, train_quantized
+from smidgen.training.prune import rank
+from smidgen.transforms.prune.channels import remove, uniform
+from smidgen.transforms.prune.importance import channel_means
+from smidgen.transforms.shrink import Channels
+
+Taught = Literal["distilled", "labels"]
+
+# Choices were made on the tenth of the training samples that runs hold apart.
+SETTINGS: dict[str, dict[str, Any]] = {
+    "float": {"epochs": 12.0, "learning_rate": 1e-3},
+    "half": {"epochs": 14.0, "learning_rate": 1e-3},
+    "sparse": {"epochs": 9.0, "learning_rate": 1e-3},
+    "int8": {"epochs": 3.0, "learning_rate": 3e-4},
+    "int4": {"epochs": 3.0, "learning_rate": 3e-4},
+    "brief": {"epochs": 2.0, "learning_rate": 1e-3},
+    "brief int8": {"epochs": 0.5, "learning_rate": 1e-4},
+    "int4 short": {"epochs": 1.25, "learning_rate": 3e-4},
+}
+KEYWORD_SETTINGS: dict[str, dict[str, Any]] = {
+    "float": {"epochs": 30.0, "learning_rate": 5e-4},
+    "half": {"epochs": 60.0, "learning_rate": 1e-3},
+    "int8": {"epochs": 10.0, "learning_rate": 1e-4},
+    "int4": {"epochs": 30.0, "learning_rate": 3e-4},
+}
+
+
+@dataclass(frozen=True)
+class Study:
+    """A network, its data, and who teaches it.
+
+    Args:
+        name: of the task.
+        task: its model and data.
+        settings: of each kind of training.
+        model: instead of the task's.
+    """
+
+    name: str
+    task: Task
+    settings: dict[str, dict[str, Any]]
+    model: Graph | None = None
+
+    def given(self, kind: str, taught: Taught, seed: int) -> dict[str, Any]:
+        """Settings of one training."""
+        augment = "image" if self.name == "cifar" else "audio"
+        found = {**self.settings[kind], "augment": augment, "seed": seed}
+        return {**found, "teacher": self.teacher()} if taught == "distilled" else found
+
+    def teacher(self) -> Graph:
+        """ResNet-56 for ResNet-8; keywords have the network as it was."""
+        return resnet56() if self.name == "cifar" else self.original()
+
+    def original(self) -> Graph:
+        """The model as it was published."""
+        return self.task.model() if self.model is None else self.model
+
+
+STUDIES = {
+    "cifar": lambda: Study("cifar", cifar(), SETTINGS),
+    "kws": lambda: Study("kws", keywords(), KEYWORD_SETTINGS),
+}
+
+
+class Run:
+    """One row in the making: trainings one after the other, each with a checkpoint of its name.
+
+    Args:
+        study: what it is about.
+        taught: by whom.
+        seed: of every training in it.
+    """
+
+    def __init__(self, study: Study, taught: Taught, seed: int) -> None:
+        self.study, self.taught, self.seed = study, taught, seed
+        self.steps: list[str] = []
+
+    def train(
+        self, kind: str, verb: Any, graph: Graph, *args: Any, after: str = "", **more: Any
+    ) -> Graph:
+        """Train, or read what came of it before."""
+        name = "-".join(p for p in (self.study.name, kind, after, self.taught, str(self.seed)) if p)
+        self.steps.append(name.replace(" ", "-"))
+        settings = self.study.given(kind, self.taught, self.seed)
+        return trained(self.steps[-1], verb, graph, self.study.task.data, *args, **settings, **more)
+
+    def better(self) -> Graph:
+        """Trained further."""
+        return self.train("float", finetune, self.study.original())
+
+    def half(self) -> Graph:
+        """Half of the multiply-accumulates, channels chosen over all layers, and healed."""
+        return self.train("half", prune, self.better(), channels=0.5)
+
+    def narrow(self) -> Graph:
+        """The same part of every layer's channels, to no fewer multiply-accumulates, healed."""
+        return self.train(
+            "half", finetune, narrowed(self.better(), self.study.task.data), after="uniform"
+        )
+
+    def sparse(self, percent: int) -> Graph:
+        """So many connections gone, gradually."""
+        return self.train("sparse", prune, self.better(), after=str(percent), weights=percent / 100)
+
+    def integer(self, graph: Graph, kind: str, after: str) -> Graph:
+        """Trained in integers."""
+        recipe = "int4" if "int4" in kind else "int8"
+        return self.train(kind, train_quantized, graph, recipe, after=after)
+
+
+def narrowed(graph: Graph, data: Dataset, part: float = 0.5) -> Graph:
+    """The widest network of uniform width within a part of the multiply-accumulates."""
+    channels = Channels(graph)
+    scores = rank(channels, "taylor", data)
+    cuts = (uniform(channels, scores, width) for width in np.arange(0.95, 0.3, -0.01))
+    cut = next(c for c in cuts if c.after <= part * c.before)
+    return remove(cut, channel_means(graph, [data.x[:256]]))
+
+
+def source(framework: str) -> Study:
+    """ResNet-8 as one of three frameworks has it; a `.tflite` has its normalizations folded."""
+    task = cifar()
+    if framework == "keras":
+        return Study("cifar", task, SETTINGS)
+    if framework == "tflite":
+        task = dataclasses.replace(task, file="pretrainedResnet.tflite")
+        return Study("cifar", task, SETTINGS)
+    module = ResNet8(task.model()).eval()
+    data = task.data
+    moved = [np.ascontiguousarray(np.moveaxis(x, -1, 1)) for x in (data.x, data.x_test)]
+    task = dataclasses.replace(task, data=Dataset(moved[0], data.y, moved[1], data.y_test))
+    return Study("cifar", task, SETTINGS, load(module, example=torch.zeros(1, 3, 32, 32)))
+
+
+def make(name: str) -> None:
+    """Make a row, named as "TASK WHAT TAUGHT SEED"."""
+    task, what, taught, seed = name.split()
+    from_framework = what.startswith("from-")
+    study = source(what.removeprefix("from-")) if from_framework else STUDIES[task]()
+    run = Run(study, taught, int(seed))  # type: ignore[arg-type]
+    if what in ("int8", "int4"):
+        graph = run.better()
+        integer = run.integer(graph, what, "")
+    elif what == "int8-ptq":
+        graph = run.better()
+        integer = quantize(graph, run.study.task.data, "int8")
+    elif what == "int4-short":
+        graph = study.original()
+        integer = run.integer(graph, "int4 short", "")
+    elif from_framework:
+        graph = run.train("brief", prune, run.original(), after=what, channels=0.7)
+        integer = run.integer(graph, "brief int8", what)
+    elif what in ("half", "uniform"):
+        graph = run.half() if what == "half" else run.narrow()
+        integer = run.integer(graph, "int8", what)
+    else:
+        graph = run.sparse(int(what.removeprefix("sparse")))
+        integer = run.integer(graph, "int8", what)
+    measure(name, graph, integer, run.study.task, run.seed, seconds(*run.steps))
+
+
+BOTH: tuple[Taught, ...] = ("distilled", "labels")
+ROWS = [
+    *(f"cifar {what} {taught} 0" for what in ("int8-ptq", "int8", "int4") for taught in BOTH),
+    *(f"cifar int4-short {taught} {seed}" for seed in range(3) for taught in BOTH),
+    *(
+        f"cifar {what} {taught} 0"
+        for what in ("half", "sparse80", "uniform", "sparse90")
+        for taught in BOTH
+    ),
+    *(f"cifar from-{framework} labels 0" for framework in ("keras", "tflite", "torch")),
+    *(f"kws {what} {taught} 0" for what in ("int8", "half", "int4") for taught in BOTH),
+]
+
+
+def main() -> None:
+    there = results()
+    for name in ROWS:
+        if name not in there:
+            make(name)
+    page.write()
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        make(name)
+    page.write()
