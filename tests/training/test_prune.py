@@ -9,6 +9,10 @@ import pytest
 
 from smidgen import Dataset, Graph, describe, evaluate, finetune, prune, quantize
 from smidgen.errors import RecipeError, UnsupportedModelError
+from smidgen.frontends.lowering import GruCell, Lowering, LstmCell, run
+from smidgen.frontends.lowering.movement import reshape
+from smidgen.frontends.lowering.site import Operand
+from smidgen.ir import GraphBuilder, TensorType
 from smidgen.training.importance import taylor
 from smidgen.transforms.prune.channels import choose, remove
 from smidgen.transforms.prune.groups import find_groups
@@ -129,3 +133,24 @@ def test_every_target_is_reached(trained: Graph, target: str) -> None:
     small = prune(trained, channels=0.5, target=target)
     near = 0.02 if target == "flash" else 0.0
     assert measure(small) <= (0.5 + near) * measure(trained)
+
+
+@pytest.mark.parametrize("unroll", [False, True])
+def test_units_of_recurrent_layers_go(unroll: bool) -> None:
+    """The digits row by row, through an LSTM and a GRU."""
+    data, rng = digits(), np.random.default_rng(0)
+    at = Lowering(GraphBuilder("rows"))
+    pixels = at.builder.input("x", TensorType((1, *data.x.shape[1:]), "float32"))
+    rows: Operand = reshape(at, pixels, (1, 8, 8))
+    for kind, gates, inputs, units in ((LstmCell, 4, 8, 16), (GruCell, 3, 16, 12)):
+        shapes = ((gates * units, inputs), (gates * units, units), *[(gates * units,)] * 2)
+        cell = kind.from_torch(*(rng.normal(0, 0.2, s).astype(np.float32) for s in shapes))
+        done = run(at, cell, rows, unroll=unroll)
+        rows = done.sequence
+    w = rng.normal(0, 0.3, (10, 12)).astype(np.float32)
+    graph = at.builder.build([at.add("FULLY_CONNECTED", [done.hidden, w])])
+    graph = finetune(graph, data, epochs=3, **SETTINGS)
+    cut = prune(graph, data, channels=0.5, epochs=0)
+    healed = prune(graph, data, channels=0.5, epochs=3, teacher=graph, **SETTINGS)
+    assert describe(healed).macs == describe(cut).macs <= 0.5 * describe(graph).macs
+    assert evaluate(healed, data).value > max(0.25, evaluate(cut, data).value)

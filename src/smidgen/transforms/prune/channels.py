@@ -174,13 +174,12 @@ def remove(cut: Cut, means: dict[str, Array] | None = None) -> Graph:
             `smidgen.transforms.prune.importance.channel_means`: what
             removed channels added on average goes into the bias of the layers that read them.
     """
-    graph = cut.channels.graph
     biases = {} if means is None else _made_up(cut, means)
     edit = GraphEditor(cut.channels.remove(cut.gone))
     for output, added in biases.items():
         node = edit.graph.producers[output]
         stay = cut.channels.kept(output, -1, cut.gone)
-        index = _bias_index(graph, node)
+        index = _bias_index(edit.graph, node)
         name = node.inputs[index] if index < len(node.inputs) else None
         old = None if name is None else edit.graph.data(name)
         bias = added[stay] if old is None else old.reshape(-1) + added[stay]
