@@ -100,6 +100,18 @@ def test_a_dry_run_says_what_goes_together_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_quantize_trains_in_integers_if_asked_to(
+    folder: Path, trained: Path, tmp_path: Path
+) -> None:
+    arguments = ("quantize", trained, "-d", folder / "data.npz", "-o", tmp_path / "q.tflite")
+    done = smidgen(*arguments, "--train", "--epochs", 1, "--teacher", trained, *QUICK)
+    assert done.returncode == 0, done.stderr
+    facts, graph = json.loads(done.stdout), load(tmp_path / "q.tflite")
+    assert graph.is_quantized and evaluate(graph, digits()).value > 0.8
+    assert [epoch["number"] for epoch in facts["epochs"]] == [1] and facts["layers"] == []
+    assert [p.name for p in tmp_path.iterdir()] == ["q.tflite"]
+
+
 def test_sensitivity_is_a_table(folder: Path, trained: Path) -> None:
     arguments = ("sensitivity", trained, "-d", folder / "data.npz")
     facts = json.loads(smidgen(*arguments, "--json").stdout)
@@ -161,6 +173,7 @@ def test_squeeze_prunes_and_goes_on_where_it_was(
     ("arguments", "says"),
     [
         (["squeeze", "new.tflite", "-d", "data.npz", "--epochs", "3"], "--epochs without a step"),
+        (["quantize", "new.tflite", "-d", "data.npz", "--seed", "3"], "--seed without a step"),
         (["finetune", "new.tflite"], "no samples to train on"),
         (["finetune", "new.tflite", "-d", "data.npz", "--epochs", "-1"], "epochs is -1"),
         (["distil", "new.tflite", "-d", "data.npz"], "--teacher"),

@@ -194,6 +194,21 @@ def test_training_without_pruning_is_a_stage_too(data, teacher, name):
     assert result.stages[0].macs == result.stages[1].macs
 
 
+@pytest.mark.torch
+def test_training_in_integers_comes_last(data, tmp_path):
+    result = squeeze(
+        classifier(), data, out=tmp_path / "out", qat=True, qat_epochs=1, batch_size=16,
+        teacher=classifier(),
+    )  # fmt: skip
+    assert [stage.name for stage in result.stages] == ["as it came", "trained in integers"]
+    assert result.verification.ok and result.errors == ()
+    shipped = load(tmp_path / "out" / "model.tflite")
+    assert result.stages[1].score == evaluate(shipped, data)
+    weights = next(n for n in shipped.nodes if n.op.name == "CONV_2D").inputs[1]
+    before = next(n for n in quantize(classifier(), data).nodes if n.op.name == "CONV_2D").inputs[1]
+    assert not np.array_equal(shipped.data(weights), quantize(classifier(), data).data(before))
+
+
 def test_without_training_the_model_is_the_only_stage(squeezed):
     result, _ = squeezed
     (stage,) = result.stages
@@ -209,6 +224,7 @@ def test_without_training_the_model_is_the_only_stage(squeezed):
         ({"channels": 0.5, "epoch": 3}, "no setting is called 'epoch'"),
         ({"channels": 0.5, "weights": 1.5}, "sparsity 1.5"),
         ({"channels": 0.5, "epochs": -1}, "epochs is -1"),
+        ({"qat": True, "qat_learning_rate": -1}, "learning_rate is -1"),
     ],
 )
 def test_what_cannot_be_trained_is_refused_before_anything_is(data, options, says):

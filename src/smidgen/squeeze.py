@@ -78,8 +78,9 @@ def squeeze(
         name: prefix of the C functions.
         tell: called with each step as it begins.
         **training: what `smidgen.prune` and `smidgen.finetune` take: `channels=0.5`,
-            `weights=0.8`, `teacher=...`, `finetune=True`, and settings such as `epochs=5`. What
-            the model is worth before and after each step is in `stages`.
+            `weights=0.8`, `teacher=...`, `finetune=True`, settings such as `epochs=5`; and
+            `qat=True` with `qat_epochs` and `qat_learning_rate`. What the model is worth before
+            and after each step is in `stages`.
 
     Returns:
         All results; `.fits` is the verdict.
@@ -106,7 +107,7 @@ def squeeze(
     original = describe(source)
     before = after = None
     errors: tuple[LayerError, ...] = ()
-    steps = _plan(data, training) if training else []
+    steps = _plan(data, recipe, training) if training else []
     stages: list[Stage] = []
     stage, graph, seconds = "as it came", source, 0.0
     for step in steps:
@@ -157,10 +158,10 @@ def squeeze(
     return result
 
 
-def _plan(data: Dataset | None, training: dict[str, Any]) -> list[Step]:
+def _plan(data: Dataset | None, recipe: str | Recipe, training: dict[str, Any]) -> list[Step]:
     from smidgen.training.steps import plan
 
-    return plan(data, **training)
+    return plan(data, recipe=recipe, **training)
 
 
 def _file_bytes(model: Any) -> int | None:

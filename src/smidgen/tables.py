@@ -186,8 +186,9 @@ def quantize(facts: dict[str, Any], errors: Sequence[LayerError]) -> list[Any]:
     """The layers that lose most."""
     rows = [(e.layer, e.own_snr_db, e.snr_db, f"{e.clipped:.2%}", e.cause) for e in errors[:10]]
     columns = ("layer ", "own dB", "so far dB", "clipped", "likely cause ")
+    worst = [table("Signal to noise by layer, worst first", columns, rows)] if rows else []
     return [
-        table("Signal to noise by layer, worst first", columns, rows),
+        *worst,
         *float_layers(facts["float_layers"]),
         f"wrote {facts['out']}: {facts['file_bytes']:,} bytes, of which "
         f"{facts['constant_bytes']:,} are constants",

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from smidgen.errors import SmidgenError
+
 if TYPE_CHECKING:
     from smidgen.training.loop import Epoch, Progress
 
@@ -115,6 +117,33 @@ def get_teacher(source: str | None) -> Any:
         return np.load(source, allow_pickle=False)
     except ValueError as error:
         raise DataError(f"is not a readable .npy file ({error})", where=source) from error
+
+
+def check_unused(settings: dict[str, Any], *steps: str) -> None:
+    """Refuse settings of a training that nobody asked for.
+
+    Raises:
+        SmidgenError: naming one that is not the default, and the options that train.
+    """
+    changed = [name for name, value in settings.items() if value != SETTINGS[name][0]]
+    if changed:
+        raise SmidgenError(
+            f"--{changed[0].replace('_', '-')} without a step that trains",
+            hint=f"add {' or '.join(steps)}",
+        )
+
+
+def epochs_of(watch: Watch) -> list[dict[str, Any]]:
+    """The passes that a watch has seen, as JSON values."""
+    return [
+        {
+            "number": epoch.number,
+            "loss": epoch.loss,
+            "held_out": None if math.isnan(epoch.score) else epoch.score,
+            "seconds": epoch.seconds,
+        }
+        for epoch in watch.epochs
+    ]
 
 
 def beside(out: Path) -> Path:

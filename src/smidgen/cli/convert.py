@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -18,6 +18,18 @@ from smidgen.cli._shared import (
     load_data,
     load_model,
     show,
+)
+from smidgen.cli._training import (
+    Cache,
+    Checkpoint,
+    Teacher,
+    Threads,
+    Watch,
+    beside,
+    check_unused,
+    epochs_of,
+    get_teacher,
+    with_settings,
 )
 from smidgen.errors import SmidgenError
 
@@ -51,8 +63,10 @@ def shrink(
     show(as_json, facts, tables.shrink(facts))
 
 
+@with_settings
 def quantize(
     model: Model,
+    settings: dict[str, Any],
     data: Data = None,
     out: Annotated[Path, typer.Option("--out", "-o", help="The .tflite file to write.")] = Path(
         "model.tflite"
@@ -67,11 +81,21 @@ def quantize(
         bool,
         typer.Option("--delegates", help="Add what LiteRT's delegates need (XNNPACK, GPU)."),
     ] = False,
+    train: Annotated[
+        bool, typer.Option("--train", help="Train in the integers that the device computes with.")
+    ] = False,
+    teacher: Teacher = None,
+    cache: Cache = None,
+    checkpoint: Checkpoint = None,
+    threads: Threads = None,
     shapes: Shapes = None,
     fixed: Fixed = None,
     as_json: Json = False,
 ) -> None:
-    """Turn a float model into an integer .tflite and say which layers lose most."""
+    """Turn a float model into an integer .tflite and say which layers lose most.
+
+    With --train it is trained in integers first, which an interrupted run goes on with.
+    """
     import dataclasses
 
     from smidgen import tables, write_tflite
@@ -85,14 +109,30 @@ def quantize(
     if float_io:
         wanted = dataclasses.replace(wanted, float_io=True)
     source = load_model(model, shapes, fixed)
-    graph = q.quantize(source, dataset, wanted, samples=samples, stream=stream)
-    size = len(write_tflite(graph, out, compact=not delegates))
+    path = checkpoint or beside(out)
+    with Watch(as_json, [path] if train else [], checkpoint is not None) as watch:
+        if train:
+            from smidgen import train_quantized
+
+            if stream:
+                raise SmidgenError("--stream with --train", hint="train on windows, or quantize")
+            graph = train_quantized(
+                source, dataset, wanted, samples=samples, teacher=get_teacher(teacher),
+                checkpoint=path, cache=cache, threads=threads, progress=watch.step,
+                answered=watch.answered, **settings,
+            )  # fmt: skip
+        else:
+            check_unused(settings, "--train")
+            graph = q.quantize(source, dataset, wanted, samples=samples, stream=stream)
+        size = len(write_tflite(graph, out, compact=not delegates))
     few = [to_model(source, dataset.x[:64])]
-    errors = q.layer_errors(q.prepare(source), graph, few, stream=stream)
+    # What was trained is not what it was: its layers have nothing to be compared with.
+    errors = [] if train else q.layer_errors(q.prepare(source), graph, few, stream=stream)
     facts = {
         "out": str(out),
         "file_bytes": size,
         "constant_bytes": graph.constant_bytes,
+        "epochs": epochs_of(watch),
         "layers": [dataclasses.asdict(e) for e in errors],
         "float_layers": [dataclasses.asdict(layer) for layer in q.float_layers(graph)],
     }

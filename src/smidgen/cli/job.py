@@ -24,7 +24,6 @@ from smidgen.cli._shared import (
     teller,
 )
 from smidgen.cli._training import (
-    SETTINGS,
     Cache,
     Channels,
     Checkpoint,
@@ -38,10 +37,10 @@ from smidgen.cli._training import (
     Watch,
     Weights,
     beside,
+    check_unused,
     get_teacher,
     with_settings,
 )
-from smidgen.errors import SmidgenError
 
 
 @with_settings
@@ -67,6 +66,11 @@ def squeeze(
     finetune: Annotated[
         bool, typer.Option("--finetune", help="Train further, without pruning.")
     ] = False,
+    qat: Annotated[
+        bool, typer.Option("--qat", help="Train in the integers that the device computes with.")
+    ] = False,
+    qat_epochs: Annotated[float, typer.Option(help="Passes of that, after all else.")] = 2.0,
+    qat_learning_rate: Annotated[float, typer.Option(help="The highest one of that.")] = 1e-4,
     teacher: Teacher = None,
     cache: Cache = None,
     checkpoint: Checkpoint = None,
@@ -77,8 +81,8 @@ def squeeze(
 ) -> None:
     """The whole job: int8, .tflite, C, emulated chip, comparison, accuracy, verdict, report.
 
-    With --channels, --weights, --pattern, --teacher or --finetune it prunes and trains first, and
-    goes on where it was if it is interrupted there.
+    With --channels, --weights, --pattern, --teacher, --finetune or --qat it prunes and trains
+    first, and goes on where it was if it is interrupted there.
     """
     from smidgen import squeeze as squeeze_model
     from smidgen import tables
@@ -88,7 +92,7 @@ def squeeze(
     kept: list[Path] = []
     steps: dict[str, Any] = {
         "channels": channels, "weights": weights, "pattern": pattern,
-        "finetune": finetune or None, "teacher": teacher,
+        "finetune": finetune or None, "teacher": teacher, "qat": qat or None,
     }  # fmt: skip
     if training := {name: value for name, value in steps.items() if value is not None}:
         from smidgen.training.steps import checkpoints_of
@@ -96,13 +100,11 @@ def squeeze(
         kept = checkpoints_of(path, rounds)
         training |= {
             "target": target, "importance": importance, "scope": scope, "rounds": rounds,
+            "qat_epochs": qat_epochs, "qat_learning_rate": qat_learning_rate,
             "cache": cache, "checkpoint": path, "threads": threads, **settings,
         }  # fmt: skip
-    elif changed := [name for name, value in settings.items() if value != SETTINGS[name][0]]:
-        raise SmidgenError(
-            f"--{changed[0].replace('_', '-')} without a step that trains",
-            hint="add --channels, --weights, --pattern, --teacher or --finetune",
-        )
+    else:
+        check_unused(settings, "--channels, --weights, --pattern, --teacher, --finetune", "--qat")
     with Watch(as_json, kept, checkpoint is not None) as watch:
         if training:
             training |= {"progress": watch.step, "answered": watch.answered}

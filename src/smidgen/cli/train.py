@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +23,7 @@ from smidgen.cli._training import (
     Watch,
     Weights,
     beside,
+    epochs_of,
     get_teacher,
     with_settings,
 )
@@ -225,15 +225,7 @@ def _finish(
         "parameters": [before.parameters, after.parameters],
         "sparsity": [sparsity_of(source), sparsity_of(graph)],
         "channels_first": sorted(graph.channels_first),
-        "epochs": [
-            {
-                "number": epoch.number,
-                "loss": epoch.loss,
-                "held_out": None if math.isnan(epoch.score) else epoch.score,
-                "seconds": epoch.seconds,
-            }
-            for epoch in watch.epochs
-        ],
+        "epochs": epochs_of(watch),
         "seconds": time.monotonic() - start,
     }
     show(as_json, facts, tables.trained(facts))
