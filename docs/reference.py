@@ -24,7 +24,7 @@ In the examples, which are executed, `model` is a float graph, `int8` the same q
 # The order in which the main job needs them.
 ORDER = (
     *("load", "signatures", "Dataset", "finetune", "prune", "student", "sensitivity"),
-    *("quantize", "Recipe", "Rule", "train_quantized"),
+    *("quantize", "Recipe", "Rule", "train_quantized", "reconstruct"),
     *("shrink", "write_tflite"),
     *("compile", "Firmware", "verify", "random_inputs", "run", "Session", "evaluate"),
     *("describe", "squeeze", "Graph", "SmidgenError"),

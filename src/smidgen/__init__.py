@@ -27,6 +27,7 @@ _HOME: dict[str, str] = {
     "prune": "smidgen.training.prune",
     "quantize": "smidgen.transforms.quantize",
     "random_inputs": "smidgen.interpreter",
+    "reconstruct": "smidgen.training.reconstruct",
     "run": "smidgen.evaluate",
     "sensitivity": "smidgen.training.sensitivity",
     "signatures": "smidgen.frontends",
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
     from smidgen.training.finetune import finetune as finetune
     from smidgen.training.prune import prune as prune
     from smidgen.training.qat import train_quantized as train_quantized
+    from smidgen.training.reconstruct import reconstruct as reconstruct
     from smidgen.training.sensitivity import sensitivity as sensitivity
     from smidgen.training.student import student as student
     from smidgen.transforms.quantize import Recipe as Recipe

@@ -35,10 +35,13 @@ def image(x: Array, rng: np.random.Generator) -> Array:
         >>> image(np.zeros((4, 32, 32, 3), np.float32), np.random.default_rng(0)).shape
         (4, 32, 32, 3)
     """
-    if x.shape[3] > 1:
-        mirrored = rng.random(len(x)) < 0.5
-        x = np.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
-    return shift_image(x, rng)
+    return shift_image(mirror(x, rng) if x.shape[3] > 1 else x, rng)
+
+
+def mirror(x: Array, rng: np.random.Generator) -> Array:
+    """Images (n, h, w, c), half of them mirrored."""
+    mirrored = rng.random(len(x)) < 0.5
+    return np.where(mirrored[:, None, None, None], x[:, :, ::-1], x)
 
 
 def shift_image(x: Array, rng: np.random.Generator) -> Array:

@@ -252,7 +252,7 @@ class _Activation(torch.autograd.Function):
         least, most = (q - params.zero_point for q in dtype_range(range.dtype))
         y = hook.rounded(x, params).clamp_(least, most).mul_(params.scale)
         ctx.save_for_backward(x, y)
-        ctx.range = range if ends is not None else None
+        ctx.range = range if ends is not None and ends.requires_grad else None
         ctx.limits = range.limits()
         ctx.clips = (least - 0.5) * params.scale, (most + 0.5) * params.scale
         return y

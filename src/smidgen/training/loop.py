@@ -132,7 +132,7 @@ def fit(
             checkpoints.save(path, _state(run, module, optimizer, average), fingerprint)
 
     saved = started = time.monotonic()
-    with _threads(threads):
+    with use_threads(threads):
         while run.step < total:
             if before_step is not None:
                 before_step(run.step, total)
@@ -193,7 +193,8 @@ def _as_is() -> Iterator[None]:
 
 
 @contextmanager
-def _threads(count: int | None) -> Iterator[None]:
+def use_threads(count: int | None) -> Iterator[None]:
+    """Let torch use so many threads inside; as many as it likes if None."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)

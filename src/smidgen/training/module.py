@@ -10,7 +10,7 @@ before one operand of one operator (quantized weights).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -105,23 +105,48 @@ class GraphModule(nn.Module):
 
     def values(self, inputs: Iterable[Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
         """Run a batch and return some of its values by name, such as features to distil."""
-        inputs, wanted = list(inputs), list(wanted)
-        if self._wide or len(inputs[0]) == 1:
-            return self._values(inputs, wanted)
-        rows = [self._values([x[i : i + 1] for x in inputs], wanted) for i in range(len(inputs[0]))]
+        return self.between(dict(zip(self.graph.inputs, inputs, strict=True)), wanted)
+
+    def between(self, given: Mapping[str, Tensor], wanted: Iterable[str]) -> dict[str, Tensor]:
+        """Run what leads from some values of a batch to others.
+
+        Args:
+            given: values by name: the graph's inputs, or what `between` returned.
+            wanted: names of the values to return.
+
+        Returns:
+            Values by name, hooks applied.
+
+        Example:
+            >>> module = GraphModule(model)
+            >>> (middle,) = module.between({model.inputs[0]: torch.zeros(2, 8, 8, 1)}, ["dense"])
+            >>> middle
+            'dense'
+        """
+        wanted = list(wanted)
+        count = len(next(iter(given.values())))
+        if self._wide or count == 1:
+            return self._between(given, wanted)
+        each = [{n: x[i : i + 1] for n, x in given.items()} for i in range(count)]
+        rows = [self._between(row, wanted) for row in each]
         return {n: torch.cat([row[n] for row in rows]) for n in wanted}
 
-    def _values(self, inputs: list[Tensor], wanted: list[str]) -> dict[str, Tensor]:
-        keep = set(wanted)
-        found: dict[str, Tensor] = {}
-        for name, tensor in zip(self.graph.inputs, inputs, strict=True):
-            found[name] = self._hooked(name, tensor)
-        for step, node in enumerate(self.graph.nodes):
+    def _between(self, given: Mapping[str, Tensor], wanted: list[str]) -> dict[str, Tensor]:
+        inputs = self.graph.inputs
+        found = {n: self._hooked(n, t) if n in inputs else t for n, t in given.items()}
+        keep, needed = {*wanted, *found}, set(wanted) - set(found)
+        way: list[Node] = []
+        for node in reversed(self.graph.nodes):
+            if needed & set(node.outputs):
+                way.append(node)
+                needed = needed - set(node.outputs) | {n for n in node.inputs if n} - set(found)
+        for node in reversed(way):
             results = self._run(node, found)
             for name, tensor in zip(node.outputs, results, strict=True):
                 found[name] = self._hooked(name, tensor)
             for operand in node.inputs:
-                if operand in found and self._last_use[operand] == step and operand not in keep:
+                last = self._last_use.get(operand) == node.outputs
+                if operand in found and operand not in keep and last:
                     del found[operand]  # let its memory go where no gradient needs it
         return {n: found[n] if n in found else self.constant(n) for n in wanted}
 
@@ -209,5 +234,6 @@ def _trained(graph: Graph) -> set[str]:
     return {n for n in yes - no if graph.type(n).dtype == "float32"}
 
 
-def _last_uses(graph: Graph) -> dict[str, int]:
-    return {n: i for i, node in enumerate(graph.nodes) for n in node.inputs if n is not None}
+def _last_uses(graph: Graph) -> dict[str | None, tuple[str, ...]]:
+    """The results of the last node that reads each value."""
+    return {n: node.outputs for node in graph.nodes for n in node.inputs if n is not None}

@@ -123,7 +123,7 @@ def post_training(
     graph = prepare(graph)
     recipe = recipe.for_graph(graph)
     recipe.check(graph)
-    arrays = _draw(graph, data, samples, None if stream else seed)
+    arrays = draw(graph, data, samples, None if stream else seed)
     if recipe.equalize:
         graph = equalize(graph)
     arrays += state_arrays(graph, arrays, stream=stream)
@@ -147,7 +147,7 @@ def prepare(graph: Graph) -> Graph:
     return simplify(graph)
 
 
-def _draw(
+def draw(
     graph: Graph, data: Dataset | Array | Sequence[Array], count: int, seed: int | None
 ) -> list[Array]:
     """Some of the samples, in the graph's own layout and dtypes: one array for each input.
