@@ -49,8 +49,7 @@ def find_groups(channels: Channels) -> list[Group]:
     """All groups of a graph, those that must stay included, in execution order.
 
     Example:
-        >>> from smidgen.ops import Role
-    from smidgen.transforms.shrink import Channels, Place
+        >>> from smidgen.transforms.shrink import Channels
         >>> [g.size for g in find_groups(Channels(model)) if g.pinned is None]
         [16, 32]
     """
