@@ -116,18 +116,24 @@ def mutations(data: bytes, seed: int, count: int) -> Iterator[bytes]:
 
 
 def load_and_plan(data: bytes, suffix: str) -> None:
-    """What a user does first: load a file, describe it, and plan its firmware."""
+    """What a user does first: load a file, describe it, and plan its firmware, or inspect it."""
     from smidgen import describe, load, random_inputs
     from smidgen.backends.c.arena import plan_arena
     from smidgen.backends.c.emit import emit
     from smidgen.backends.c.select_kernels import select_kernels
+    from smidgen.errors import UnsupportedModelError
+    from smidgen.frontends import survey
     from smidgen.interpreter import interpret
     from smidgen.transforms.rewrites import simplify
 
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / f"model{suffix}"
         path.write_bytes(data)
-        graph = load(path)
+        try:
+            graph = load(path)
+        except UnsupportedModelError:
+            survey(path)
+            raise
     facts = describe(graph)
     if facts.activation_bytes + facts.constant_bytes < PLANNED_BYTES and facts.macs < RUN_MACS:
         interpret(graph, random_inputs(graph, 1))
