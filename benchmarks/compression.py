@@ -34,6 +34,8 @@ from smidgen.transforms.shrink import Channels
 
 Taught = Literal["distilled", "labels"]
 
+FEW = 5000  # training samples
+
 # Choices were made on the tenth of the training samples that runs hold apart.
 SETTINGS: dict[str, dict[str, Any]] = {
     "float": {"epochs": 12.0, "learning_rate": 1e-3},
@@ -41,6 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sparse": {"epochs": 9.0, "learning_rate": 1e-3},
     "int8": {"epochs": 3.0, "learning_rate": 3e-4},
     "int4": {"epochs": 3.0, "learning_rate": 3e-4},
+    "few": {"epochs": 20.0, "learning_rate": 1e-3},
     "brief": {"epochs": 2.0, "learning_rate": 1e-3},
     "brief int8": {"epochs": 0.5, "learning_rate": 1e-4},
     "int4 short": {"epochs": 1.25, "learning_rate": 3e-4},
@@ -160,11 +163,21 @@ def source(framework: str) -> Study:
     return Study("cifar", task, SETTINGS, load(module, example=torch.zeros(1, 3, 32, 32)))
 
 
+def few(task: Task) -> Task:
+    """A task of which hardly any training samples are at hand."""
+    data = task.data
+    assert data.y is not None
+    part = Dataset(data.x[:FEW], data.y[:FEW], data.x_test, data.y_test)
+    return dataclasses.replace(task, data=part)
+
+
 def make(name: str) -> None:
     """Make a row, named as "TASK WHAT TAUGHT SEED"."""
     task, what, taught, seed = name.split()
     from_framework = what.startswith("from-")
     study = source(what.removeprefix("from-")) if from_framework else STUDIES[task]()
+    if what == "few":
+        study = dataclasses.replace(study, task=few(study.task))
     run = Run(study, taught, int(seed))  # type: ignore[arg-type]
     if what in ("int8", "int4"):
         graph = run.better()
@@ -175,6 +188,9 @@ def make(name: str) -> None:
     elif what == "int4-short":
         graph = study.original()
         integer = run.integer(graph, "int4 short", "")
+    elif what == "few":
+        graph = run.train("few", prune, study.original(), channels=0.5)
+        integer = quantize(graph, study.task.data, "int8")
     elif from_framework:
         graph = run.train("brief", prune, run.original(), after=what, channels=0.7)
         integer = run.integer(graph, "brief int8", what)
@@ -196,6 +212,7 @@ ROWS = [
         for what in ("half", "sparse80", "uniform", "sparse90")
         for taught in BOTH
     ),
+    *(f"cifar few {taught} {seed}" for seed in range(3) for taught in BOTH),
     *(f"cifar from-{framework} labels 0" for framework in ("keras", "tflite", "torch")),
     *(f"kws {what} {taught} 0" for what in ("int8", "half", "int4") for taught in BOTH),
 ]

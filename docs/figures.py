@@ -12,7 +12,7 @@ BEGIN, END = "<!-- figures: python -m docs.generate -->\n", "<!-- end of figures
 
 PAGES = {
     "training.md": ("int8-ptq", "from-keras", "from-tflite", "from-torch"),
-    "prune-channels.md": ("half", "uniform"),
+    "prune-channels.md": ("half", "uniform", "few"),
     "prune-connections.md": ("sparse80", "sparse90"),
     "qat.md": ("int8", "int4", "int4-short"),
     "distil.md": (),
