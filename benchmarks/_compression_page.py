@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks._compression import BOARD
 from benchmarks._compression_rows import ASKED, TASKS, TITLES, Result, gains, percent, results
+from benchmarks._compression_runs import BOARD
 from benchmarks._shared import keep, table
 
 

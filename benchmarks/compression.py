@@ -15,7 +15,8 @@ import numpy as np
 import torch
 
 from benchmarks import _compression_page as page
-from benchmarks._compression import (
+from benchmarks._compression_rows import results
+from benchmarks._compression_runs import (
     ResNet8,
     cifar,
     keywords,
@@ -24,7 +25,6 @@ from benchmarks._compression import (
     seconds,
     trained,
 )
-from benchmarks._compression_rows import results
 from benchmarks._tasks import Task
 from smidgen import Dataset, Graph, finetune, load, prune, quantize, train_quantized
 from smidgen.training.prune import rank
