@@ -43,7 +43,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sparse": {"epochs": 9.0, "learning_rate": 1e-3},
     "int8": {"epochs": 3.0, "learning_rate": 3e-4},
     "int4": {"epochs": 3.0, "learning_rate": 3e-4},
-    "few": {"epochs": 20.0, "learning_rate": 1e-3},
+    "few": {"epochs": 10.0, "learning_rate": 1e-3},
     "brief": {"epochs": 2.0, "learning_rate": 1e-3},
     "brief int8": {"epochs": 0.5, "learning_rate": 1e-4},
     "int4 short": {"epochs": 1.25, "learning_rate": 3e-4},
@@ -192,7 +192,7 @@ def make(name: str) -> None:
         graph = run.train("few", prune, study.original(), channels=0.5)
         integer = quantize(graph, study.task.data, "int8")
     elif from_framework:
-        graph = run.train("brief", prune, run.original(), after=what, channels=0.7)
+        graph = run.train("brief", prune, study.original(), after=what, channels=0.7)
         integer = run.integer(graph, "brief int8", what)
     elif what in ("half", "uniform"):
         graph = run.half() if what == "half" else run.narrow()
