@@ -41,7 +41,8 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "float": {"epochs": 12.0, "learning_rate": 1e-3},
     "half": {"epochs": 14.0, "learning_rate": 1e-3},
     "sparse": {"epochs": 9.0, "learning_rate": 1e-3},
-    "int8": {"epochs": 3.0, "learning_rate": 3e-4},
+    "int8": {"epochs": 1.5, "learning_rate": 1e-4},
+    "int8 long": {"epochs": 3.0, "learning_rate": 3e-4},  # of sparse networks
     "int4": {"epochs": 3.0, "learning_rate": 3e-4},
     "few": {"epochs": 10.0, "learning_rate": 1e-3},
     "brief": {"epochs": 2.0, "learning_rate": 1e-3},
@@ -199,7 +200,7 @@ def make(name: str) -> None:
         integer = run.integer(graph, "int8", what)
     else:
         graph = run.sparse(int(what.removeprefix("sparse")))
-        integer = run.integer(graph, "int8", what)
+        integer = run.integer(graph, "int8 long", what)
     measure(name, graph, integer, run.study.task, run.seed, seconds(*run.steps))
 
 
