@@ -30,8 +30,8 @@ def write() -> None:
     parts = [
         "Accuracy is that of the written integer `.tflite`, run by LiteRT on the full "
         "test set, once. A tenth of the training samples was held apart to choose on (its "
-        "accuracy is in the column *held apart*, too high on CIFAR-10, whose published network has seen "
-        "all training images); nothing was chosen on test samples. *Distilled* "
+        "accuracy is in the column *held apart*, too high on CIFAR-10, whose published "
+        "network has seen all training images); nothing was chosen on test samples. *Distilled* "
         "rows learn from a teacher (CIFAR-10: ResNet-56 with published weights, 93.39 %; keywords: "
         "the network as it was) at temperature 4 and from labels, *labels* rows have the same "
         f"schedule without one. Flash and RAM are those of firmware linked for {BOARD}. Time is "
