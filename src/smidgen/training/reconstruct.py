@@ -213,7 +213,7 @@ class _Learner:
                 targets = {name: wanted[name][rows] for name in compared}
             found = self.integer.between(inputs, compared)
             losses = [
-                self._loss(name, found[name], target, power and power[name])
+                self._loss(name, found[name], target, None if power is None else power[name])
                 for name, target in targets.items()
             ]
             optimizer.zero_grad()
