@@ -7,7 +7,7 @@
 /* The table: the logistic function of about i / 24 for i from 0 to 255, times 2^16, less 2^15.
  * 2^bits times the entry for the magnitude of x, and what lies between; past the end `last`. */
 static inline uint32_t sm_sigmoid_from_table(const int16_t *table, int32_t x, int32_t bits,
-                                          uint32_t last) {
+                                             uint32_t last) {
   const uint32_t size = (uint32_t)(x < 0 ? -x : x), entry = size >> bits;
   if (entry >= 255) {
     return last;
