@@ -23,7 +23,16 @@ from smidgen.numerics.affine import dtype_range
 from smidgen.ops import NodeTypes, Op, Operand, Unsupported, all_ops, get_op
 from smidgen.ops._activation import BOUNDS
 from smidgen.ops._draw import values
-from tests.random_steps import LEFT_OUT, OTHERWISE, RARE, STEPS, UNSTABLE, binary, unary
+from tests.random_steps import (
+    LEFT_OUT,
+    OTHERWISE,
+    OTHERWISE_INT16,
+    RARE,
+    STEPS,
+    UNSTABLE,
+    binary,
+    unary,
+)
 
 Array = np.ndarray[Any, Any]
 Name = str | Operand | None
@@ -206,9 +215,10 @@ class Growth:
 
     def fits(self, name: str) -> bool:
         """Whether the graph's runtime has the operator, and computes what the others do."""
-        others = OTHERWISE if self.runtime == "litert_ref" else ()
+        others = OTHERWISE | (OTHERWISE_INT16 if self.dtype == "int16" else frozenset())
         operand = TensorType((1,), self.dtype)
-        return name not in others and get_op(name).runs_on(self.runtime, operand)
+        alike = self.runtime == "tflm" or name not in others
+        return alike and get_op(name).runs_on(self.runtime, operand)
 
     def room(self) -> int:
         """How many nodes may be added."""

@@ -21,6 +21,8 @@ OTHERWISE = frozenset(
         *("TANH", "UNIDIRECTIONAL_SEQUENCE_LSTM"),
     )
 )
+# Of int16: LiteRT's table of exponentials is one off TFLM's in a place or two.
+OTHERWISE_INT16 = frozenset({"SOFTMAX"})
 # Operators whose results are others with nearly every other byte of their operands.
 TELLING = frozenset(
     (
