@@ -22,7 +22,7 @@ OTHERWISE = frozenset(
     )
 )
 # Of int16: LiteRT's table of exponentials is one off TFLM's in a place or two, and it multiplies
-# the scales of BATCH_MATMUL in float32, which now and then rounds the 16-bit multiplier the other way.
+# the scales of BATCH_MATMUL in float32, so that its 16-bit multiplier is another one now and then.
 OTHERWISE_INT16 = frozenset({"BATCH_MATMUL", "SOFTMAX"})
 # Operators whose results are others with nearly every other byte of their operands.
 TELLING = frozenset(
