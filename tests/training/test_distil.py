@@ -89,6 +89,24 @@ def test_answers_are_kept_on_disk(teacher: Any, tmp_path: Path) -> None:
     assert seen, "answers to other samples"
 
 
+@pytest.mark.parametrize("damage", ["cut", "empty", "other bytes", "objects", "other samples"])
+def test_damaged_answers_are_worked_out_anew(teacher: Any, tmp_path: Path, damage: str) -> None:
+    data = digits()
+    first = get_teacher(teacher, network(), data, TRAINING, cache=tmp_path)
+    (path,) = tmp_path.iterdir()
+    whole = path.read_bytes()
+    if damage == "objects":
+        np.save(path, np.array([{}] * len(data.x), dtype=object), allow_pickle=True)
+    elif damage == "other samples":
+        np.save(path, np.zeros((3, 10), np.float32))
+    else:
+        path.write_bytes({"cut": whole[:-7], "empty": b"", "other bytes": b"PK\3\4" * 99}[damage])
+    again = get_teacher(teacher, network(), data, TRAINING, cache=tmp_path)
+    assert isinstance(first, Known) and isinstance(again, Known)
+    np.testing.assert_array_equal(first.logits, again.logits)
+    assert path.read_bytes() == whole
+
+
 def test_a_mirror_is_looked_up() -> None:
     answers = np.arange(8, dtype=np.float32).reshape(4, 2, 1)
     known = Known(answers, (lambda x: x, mirrored))

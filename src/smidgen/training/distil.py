@@ -185,10 +185,9 @@ def _answers(
         key = hashlib.sha256(f"{identity} {view.__name__}".encode())
         key.update(np.ascontiguousarray(data.x).tobytes())
         path = folder / f"{key.hexdigest()[:32]}.npy"
-        if path.is_file():
-            found: Array = np.load(path, allow_pickle=False)
-            if len(found) == len(data.x):
-                return found
+        found = _kept(path)
+        if found is not None and len(found) == len(data.x):
+            return found
     parts = []
     for i in range(0, len(data.x), BATCH):
         samples = arrange(student, data.x[i : i + BATCH]).astype(np.float32)
@@ -201,6 +200,16 @@ def _answers(
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, stream.getvalue())
     return result
+
+
+def _kept(path: Path) -> Array | None:
+    """Answers in a file, unless it is not there or damaged: then they are worked out anew."""
+    try:
+        with path.open("rb") as stream:
+            found: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    except (OSError, ValueError):
+        return None
+    return found if found.ndim and found.dtype == np.float32 else None
 
 
 def _answer_of(source: Any, student: Graph) -> tuple[Answer, str | None]:
