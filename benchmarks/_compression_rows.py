@@ -24,6 +24,8 @@ TITLES = {
     "sparse80": "80 % of the connections gone",
     "sparse90": "90 % of the connections gone",
     "few": "half of the MACs, healed on 5,000 samples",
+    "student": "half of every layer's channels, 20 epochs",
+    "unlabelled": "half of every layer's channels: 5,000 labels, or a teacher and no label",
     "from-keras": "70 % of the MACs, briefly healed, from Keras",
     "from-tflite": "the same commands, from the float `.tflite`",
     "from-torch": "the same commands, from a torch module",
