@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,7 @@ from smidgen.numerics.affine import dequantize, quantize
 
 Array = np.ndarray[Any, Any]
 
-# The arrays of a data file; the first is required.
+# The arrays of a data file; the first is required. `y1` and on are labels of further outputs.
 NAMES = ("x", "y", "x_test", "y_test")
 # A data file is read whole: refuse one that declares more than this, or that grows so much in
 # unpacking that it can only be meant to fill the memory.
@@ -36,6 +38,8 @@ class Dataset:
         y: their labels: class indices (n,), targets (n, ...), or None where none are needed.
         x_test: samples kept apart for measuring, or None.
         y_test: their labels, or None.
+        further_y: labels of the model's second output and on, for training; in a file `y1`, `y2`
+            and so on. What is measured is the first output.
 
     Raises:
         DataError: if lengths, shapes or dtypes do not fit together.
@@ -50,6 +54,7 @@ class Dataset:
     y: Array | None = None
     x_test: Array | None = None
     y_test: Array | None = None
+    further_y: tuple[Array, ...] = ()
 
     def __post_init__(self) -> None:
         for name in NAMES:
@@ -57,6 +62,11 @@ class Dataset:
                 object.__setattr__(self, name, np.asarray(getattr(self, name)))
         _check_samples("x", self.x)
         _check_labels("y", self.y, self.x)
+        object.__setattr__(self, "further_y", tuple(np.asarray(y) for y in self.further_y))
+        for number, labels in enumerate(self.further_y, 1):
+            _check_labels(f"y{number}", labels, self.x)
+        if self.further_y and self.y is None:
+            raise DataError("labels of further outputs, none of the first", where="y1")
         if self.x_test is None:
             if self.y_test is not None:
                 raise DataError("labels without samples", where="y_test", hint="give x_test too")
@@ -75,7 +85,7 @@ class Dataset:
 
     @classmethod
     def from_npz(cls, path: str | Path) -> Dataset:
-        """Read the arrays x, y, x_test and y_test (all but x optional) of an `.npz` file.
+        """Read the arrays x, y, x_test, y_test, y1, y2 ... (all but x optional) of an `.npz` file.
 
         Raises:
             DataError: if the file cannot be read, holds no `x`, or holds pickled objects.
@@ -90,11 +100,13 @@ class Dataset:
                         where=str(path),
                         hint="save it with np.savez(path, x=..., y=..., x_test=..., y_test=...)",
                     )
-                return cls(**{name: file[name] for name in NAMES if name in file})
+                known = {name: file[name] for name in NAMES if name in file}
+                numbers = itertools.takewhile(lambda i: f"y{i}" in file, itertools.count(1))
+                return cls(**known, further_y=tuple(file[f"y{i}"] for i in numbers))
         except FileNotFoundError:
             raise DataError("no such file", where=str(path)) from None
         except DataError as error:
-            if error.where in NAMES:
+            if re.fullmatch(r"(x|y)(_test|\d+)?", error.where or ""):
                 error.where = f"{path}, array {error.where}"
             raise
         except Exception as error:  # a dozen kinds, from zipfile, zlib, numpy and its header parser

@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import re
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from smidgen import Dataset, evaluate
-from smidgen.errors import DataError, RecipeError
+from smidgen import Dataset, Graph, evaluate, finetune
+from smidgen.errors import DataError, RecipeError, SmidgenError
+from smidgen.evaluate import run
+from smidgen.ir import GraphEditor
+from smidgen.ops import get_op
 from smidgen.training.distil import Known, as_they_are
 from smidgen.training.loop import Progress, fit
 from smidgen.training.module import GraphModule
+from smidgen.training.samples import Samples
 from smidgen.training.settings import Training
 from tests.training.digits import TRAINING, digits, network
 
@@ -84,6 +90,66 @@ def test_targets_and_autoencoders_train() -> None:
     module = GraphModule(network())
     epochs = fit(module, Dataset(data.x, targets), Training(epochs=3, learning_rate=3e-3))
     assert epochs[-1].loss < epochs[0].loss
+
+
+def two_headed() -> Graph:
+    """The digits' network, with a second output of one number."""
+    edit = GraphEditor(network())
+    (dense,) = [n for n in edit.nodes if n.op.name == "FULLY_CONNECTED"]
+    rng = np.random.default_rng(1)
+    weights = edit.constant(rng.normal(0, 0.05, (1, 256)).astype(np.float32))
+    edit.outputs.append(edit.insert(get_op("FULLY_CONNECTED")(), [dense.inputs[0], weights, None]))
+    return edit.finish()
+
+
+def test_each_output_learns_from_labels_of_its_own() -> None:
+    """A class, and how much ink there is, which the first output's labels do not say."""
+    data = digits()
+    ink = data.x.mean((1, 2, 3))[:, None]
+    assert data.x_test is not None
+    wanted = data.x_test.mean((1, 2, 3))
+    settings: dict[str, Any] = {
+        "epochs": 12, "batch_size": 64, "learning_rate": 1e-2, "augment": "none", "threads": 1
+    }  # fmt: skip
+    alone = finetune(two_headed(), data, **settings)
+    more = dataclasses.replace(data, further_y=(ink,))
+    both = finetune(two_headed(), more, loss=["auto", "mse"], loss_weights=[1.0, 0.3], **settings)
+    errors = []
+    for graph in (alone, both):
+        assert evaluate(graph, data).value > 0.9
+        errors.append(float(np.abs(run(graph, data.x_test)[1][:, 0] - wanted).mean()))
+    assert errors[1] < 0.15 * errors[0], errors
+
+
+def test_mixed_samples_have_the_targets_of_all_outputs_mixed() -> None:
+    data = digits()
+    ink = data.x.mean((1, 2, 3))[:, None]
+    module = GraphModule(two_headed())
+    data = dataclasses.replace(data, further_y=(ink,))
+    samples = Samples(module, data, Training(mixup=1.0, augment="none"), None, None)
+    batch = samples.batch(0, torch.device("cpu"))
+    classes, numbers = batch.targets
+    np.testing.assert_allclose(batch.inputs.mean((1, 2, 3)), numbers[:, 0], atol=1e-6)
+    assert classes.shape == (128, 10)
+    np.testing.assert_allclose(classes.sum(1), 1, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("further", "settings", "why"),
+    [
+        ((np.zeros(1437), np.zeros(1437)), {}, "labels of 3 outputs for a model of 2"),
+        ((np.zeros((1437, 3)),), {}, "targets of shape (1437, 3) for outputs of shape (1, 1)"),
+        ((np.zeros(1437),), {"loss": ("mse",)}, "loss has 1 for 2 outputs"),
+        ((np.zeros(1437),), {"loss_weights": (1.0, 2.0, 3.0)}, "loss_weights has 3 for 2 outputs"),
+        ((np.zeros(1437),), {"loss_weights": (1.0, -1.0)}, "loss_weights are (1.0, -1.0)"),
+        ((np.zeros(9),), {}, "9 labels for 1437 samples"),
+    ],
+)
+def test_labels_of_further_outputs_that_do_not_fit_are_refused(
+    further: tuple[np.ndarray, ...], settings: dict[str, Any], why: str
+) -> None:
+    with pytest.raises(SmidgenError, match=re.escape(why)):
+        finetune(two_headed(), dataclasses.replace(digits(), further_y=further), **settings)
 
 
 @pytest.mark.parametrize(

@@ -28,13 +28,31 @@ class Batch:
         rows: positions (n,) of the samples in the training set.
         views: which of the teacher's views (n,) each sample is seen in.
         inputs: in the model's layout (n, ...), augmented.
-        targets: classes (n,), distributions (n, c) or targets (n, ...); None without labels.
+        targets: of each output that is trained: classes (n,), distributions (n, c) or targets
+            (n, ...); () without labels.
     """
 
     rows: Array
     views: Array
     inputs: Tensor
-    targets: Tensor | None
+    targets: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Head:
+    """An output and what it is to become.
+
+    Args:
+        raw: name of the value that losses read, see `smidgen.training.losses.raw_output`.
+        link: what stands behind it.
+        loss: of raw outputs and targets.
+        weight: of the loss in the sum over outputs.
+    """
+
+    raw: str
+    link: str
+    loss: Loss
+    weight: float = 1.0
 
 
 class Teacher(Protocol):
@@ -56,23 +74,20 @@ class Objective:
     """The loss of a batch.
 
     Args:
-        raw: name of the value that losses read, see `smidgen.training.losses.raw_output`.
-        link: what stands behind it; a teacher of classes is distilled where it is "softmax".
-        loss: of raw outputs and targets.
+        heads: the outputs; where there are no labels, the first one, which the teacher teaches.
         teacher: or None.
-        weight: part of the loss that is the teacher's.
+        weight: part of the first output's loss that is the teacher's, which distils classes where
+            the link is "softmax".
         temperature: that softens its answers.
         features: values inside that are to become the teacher's, see
             `smidgen.training.distil.Features`; their loss is added to the teacher's.
     """
 
     def __init__(
-        self, raw: str, link: str, loss: Loss, teacher: Teacher | None, weight: float,
-        temperature: float, features: Features | None = None,
+        self, heads: Sequence[Head], teacher: Teacher | None, weight: float, temperature: float,
+        features: Features | None = None,
     ) -> None:  # fmt: skip
-        self.raw = raw
-        self.link = link
-        self.loss = loss
+        self.heads = tuple(heads)
         self.teacher = teacher
         self.weight = weight
         self.temperature = temperature
@@ -80,22 +95,26 @@ class Objective:
 
     def __call__(self, module: GraphModule, batch: Batch) -> Tensor:
         """The mean over the batch."""
+        first, *others = self.heads
         inside = [] if self.features is None else [a for a, _ in self.features.pairs]
-        found = module.values([batch.inputs], [self.raw, *inside])
-        outputs = found[self.raw]
-        if self.teacher is None:
-            assert batch.targets is not None
-            return self.loss(outputs, batch.targets)
-        answers = self.teacher.answers(batch)
-        taught = self.taught(outputs, answers)
-        if self.features is not None:
-            taught = taught + self.features.loss(found, batch.inputs)
-        if batch.targets is None:
-            return taught
-        return self.weight * taught + (1 - self.weight) * self.loss(outputs, batch.targets)
+        found = module.values([batch.inputs], [*(h.raw for h in self.heads), *inside])
+        total = None
+        if batch.targets:
+            total = first.loss(found[first.raw], batch.targets[0])
+        if self.teacher is not None:
+            taught = self.taught(found[first.raw], self.teacher.answers(batch))
+            if self.features is not None:
+                taught = taught + self.features.loss(found, batch.inputs)
+            total = taught if total is None else self.weight * taught + (1 - self.weight) * total
+        assert total is not None
+        if first.weight != 1.0:
+            total = first.weight * total
+        for head, targets in zip(others, batch.targets[1:], strict=True):
+            total = total + head.weight * head.loss(found[head.raw], targets)
+        return total
 
     def taught(self, outputs: Tensor, answers: Tensor) -> Tensor:
         """The teacher's part: softened distributions of classes, squared distance of numbers."""
-        if self.link == "softmax":
+        if self.heads[0].link == "softmax":
             return distillation(outputs.flatten(1), answers.flatten(1), self.temperature)
         return torch.nn.functional.mse_loss(outputs, answers.reshape(outputs.shape))

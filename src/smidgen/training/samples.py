@@ -9,12 +9,13 @@ import numpy as np
 import torch
 
 from smidgen.data import Dataset, arrange
-from smidgen.errors import DataError
+from smidgen.errors import DataError, RecipeError
+from smidgen.ir import Graph
 from smidgen.training.augment import get_augment
 from smidgen.training.distil import Features
-from smidgen.training.losses import as_targets, get_loss, raw_output
+from smidgen.training.losses import Loss, as_targets, get_loss, raw_output
 from smidgen.training.module import GraphModule
-from smidgen.training.objective import Batch, Objective, Teacher
+from smidgen.training.objective import Batch, Head, Objective, Teacher
 from smidgen.training.processes import place
 from smidgen.training.settings import Training
 
@@ -44,9 +45,7 @@ class Samples:
         self.training = training
         self.teacher = teacher
         self.x = data.x
-        raw, self.link = raw_output(graph)
-        has_labels = data.y is not None or teacher is None
-        self.y = as_targets(graph, data.y, arrange(graph, data.x)) if has_labels else None
+        self.targets = _targets(graph, data, has_labels=data.y is not None or teacher is None)
         order = np.random.default_rng((training.seed, 0)).permutation(len(data.x))
         held = round(training.validation * len(order))
         self.held, self.train = order[:held], order[held:]
@@ -55,21 +54,17 @@ class Samples:
         views = () if teacher is None else teacher.views
         self.views = tuple(views)
         self.augment = get_augment(training.augment, graph.input_types[0], mirrors=not self.views)
-        loss = None
-        if self.y is not None:
-            loss = get_loss(training.loss, self.link, self.y, training.label_smoothing)
         self.objective = Objective(
-            raw, self.link, loss or _no_labels, teacher, training.teacher_weight,
+            _heads(graph, training, self.targets), teacher, training.teacher_weight,
             training.temperature, features,
         )  # fmt: skip
 
     def fingerprint(self) -> str:
         """Of samples, labels and teacher: shapes and some of the bytes."""
         digest = hashlib.sha256(b"" if self.teacher is None else self.teacher.identity.encode())
-        for array in (self.x, self.y):
-            if array is not None:
-                digest.update(repr((array.shape, array.dtype)).encode())
-                digest.update(np.ascontiguousarray(array[:: max(1, len(array) // 256)]).tobytes())
+        for array in (self.x, *self.targets):
+            digest.update(repr((array.shape, array.dtype)).encode())
+            digest.update(np.ascontiguousarray(array[:: max(1, len(array) // 256)]).tobytes())
         return digest.hexdigest()
 
     def batch(self, step: int, device: torch.device) -> Batch:
@@ -88,48 +83,85 @@ class Samples:
             x = np.where((views == i).reshape(-1, *(1,) * (x.ndim - 1)), view(x), x)
         if self.augment is not None:
             x = self.augment(x, rng)
-        y = None if self.y is None else self.y[rows]
-        if training.mixup and y is not None:
-            x, y = _mix(x, y, self.classes, training.mixup, rng)
-        return Batch(
-            rows,
-            views,
-            torch.from_numpy(np.ascontiguousarray(x, np.float32)).to(device),
-            None if y is None else torch.from_numpy(np.ascontiguousarray(y)).to(device),
+        targets = [y[rows] for y in self.targets]
+        if training.mixup and targets:
+            x, targets = _mix(x, targets, self.graph, training.mixup, rng)
+        inputs, *others = (
+            torch.from_numpy(np.ascontiguousarray(array)).to(device)
+            for array in (x.astype(np.float32, copy=False), *targets)
         )
-
-    @property
-    def classes(self) -> int:
-        """How many classes there are."""
-        return self.graph.output_types[0].shape[-1]
+        return Batch(rows, views, inputs, tuple(others))
 
     @property
     def metric(self) -> str:
         """What `score` is: "accuracy" of classes, else "loss"."""
-        return "accuracy" if self.y is not None and self.y.dtype.kind == "i" else "loss"
+        return "accuracy" if self.targets and self.targets[0].dtype.kind == "i" else "loss"
 
     def score(self, module: GraphModule, device: torch.device) -> float:
-        """Accuracy of classes, else the loss, on the samples held apart."""
+        """Accuracy of the first output's classes, else the loss, on the samples held apart."""
         if not len(self.held):
             return float("nan")
         module.eval()
         total = 0.0
+        first = self.objective.heads[0]
         with torch.no_grad():
             for i in range(0, len(self.held), EVALUATION_BATCH):
                 rows = self.held[i : i + EVALUATION_BATCH]
                 x = np.ascontiguousarray(arrange(self.graph, self.x[rows]), np.float32)
                 inputs = torch.from_numpy(x).to(device)
-                if self.y is None:
-                    batch = Batch(rows, np.zeros(len(rows), int), inputs, None)
+                if not self.targets:
+                    batch = Batch(rows, np.zeros(len(rows), int), inputs)
                     total += float(self.objective(module, batch)) * len(rows)
                     continue
-                y = torch.from_numpy(np.ascontiguousarray(self.y[rows])).to(device)
-                raw = module.values([inputs], [self.objective.raw])[self.objective.raw]
+                raw = module.values([inputs], [h.raw for h in self.objective.heads])
+                y = [
+                    torch.from_numpy(np.ascontiguousarray(t[rows])).to(device) for t in self.targets
+                ]
                 if self.metric == "accuracy":
-                    total += float((raw.flatten(1).argmax(-1) == y).sum())
+                    total += float((raw[first.raw].flatten(1).argmax(-1) == y[0]).sum())
                 else:
-                    total += float(self.objective.loss(raw, y)) * len(rows)
+                    losses = [
+                        head.weight * float(head.loss(raw[head.raw], targets))
+                        for head, targets in zip(self.objective.heads, y, strict=True)
+                    ]
+                    total += sum(losses) * len(rows)
         return total / len(self.held)
+
+
+def _targets(graph: Graph, data: Dataset, *, has_labels: bool) -> list[Array]:
+    """What each output that is trained is to become: (n,) or (n, ...)."""
+    if len(data.further_y) >= len(graph.outputs):
+        raise DataError(
+            f"labels of {1 + len(data.further_y)} outputs for a model of {len(graph.outputs)}",
+            where=f"y{len(data.further_y)}",
+        )
+    if not has_labels:
+        return []
+    first = as_targets(graph, data.y, arrange(graph, data.x))
+    others = [as_targets(graph, y, data.x, i) for i, y in enumerate(data.further_y, 1)]
+    return [first, *others]
+
+
+def _heads(graph: Graph, training: Training, targets: list[Array]) -> list[Head]:
+    """The outputs that are trained, each with its loss; the first one where there are no labels."""
+    count = max(1, len(targets))
+    one = isinstance(training.loss, str) or callable(training.loss)
+    losses: Any = (training.loss,) * count if one else training.loss
+    weights = training.loss_weights or (1.0,) * count
+    for name, given in (("loss", losses), ("loss_weights", weights)):
+        if len(given) != count:
+            raise RecipeError(
+                f"{name} has {len(given)} for {count} outputs that have labels",
+                hint="give one for each, or one for all",
+            )
+    heads = []
+    for i, (wanted, weight) in enumerate(zip(losses, weights, strict=True)):
+        raw, link = raw_output(graph, i)
+        loss: Loss = _no_labels
+        if targets:
+            loss = get_loss(wanted, link, targets[i], training.label_smoothing)
+        heads.append(Head(raw, link, loss, weight))
+    return heads
 
 
 def _no_labels(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -137,11 +169,14 @@ def _no_labels(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _mix(
-    x: Array, y: Array, classes: int, alpha: float, rng: np.random.Generator
-) -> tuple[Array, Array]:
+    x: Array, targets: list[Array], graph: Graph, alpha: float, rng: np.random.Generator
+) -> tuple[Array, list[Array]]:
     """Each sample mixed with another one, and their targets with them (Zhang et al., 2017)."""
     part = np.float32(rng.beta(alpha, alpha))
     other = rng.permutation(len(x))
-    if y.dtype.kind == "i":
-        y = np.eye(classes, dtype=np.float32)[y]
-    return part * x + (1 - part) * x[other], part * y + (1 - part) * y[other]
+    mixed = []
+    for i, y in enumerate(targets):
+        if y.dtype.kind == "i":
+            y = np.eye(graph.output_types[i].shape[-1], dtype=np.float32)[y]
+        mixed.append(part * y + (1 - part) * y[other])
+    return part * x + (1 - part) * x[other], mixed

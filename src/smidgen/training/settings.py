@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from smidgen.errors import RecipeError
 
@@ -36,7 +38,9 @@ class Training:
         clip: the largest norm of the gradient; 0 for any.
         augment: "auto", "image", "audio", "imu", "none", or a function of a batch and a random
             generator.
-        loss: "auto", "cross-entropy", "mse", "mae", or a function of raw outputs and targets.
+        loss: "auto", "cross-entropy", "mse", "mae", or a function of raw outputs and targets; a
+            sequence where each output has its own.
+        loss_weights: of each output's loss in their sum; () for 1.
         validation: part of the training samples held apart to watch the run on.
         temperature: that softens a teacher's and the student's answers.
         teacher_weight: part of the loss that is the teacher's; the labels have the rest.
@@ -62,7 +66,8 @@ class Training:
     mixup: float = 0.0
     clip: float = 0.0
     augment: str | Augment | None = "auto"
-    loss: str | Loss = "auto"
+    loss: str | Loss | Sequence[str | Loss] = "auto"
+    loss_weights: Sequence[float] = ()
     validation: float = 0.1
     temperature: float = 4.0
     teacher_weight: float = 0.9
@@ -81,6 +86,13 @@ class Training:
                 raise RecipeError(
                     f"{name} is {value}", hint=f"give a number from {low:g} to {high:g}"
                 )
+        if not (isinstance(self.loss, str) or callable(self.loss)):
+            object.__setattr__(self, "loss", tuple(self.loss))
+        object.__setattr__(self, "loss_weights", tuple(self.loss_weights))
+        if not all(math.isfinite(w) and w >= 0 for w in self.loss_weights):
+            raise RecipeError(
+                f"loss_weights are {self.loss_weights}", hint="give numbers from 0, one an output"
+            )
         for name, known in (("optimizer", OPTIMIZERS), ("schedule", SCHEDULES)):
             if getattr(self, name) not in known:
                 raise RecipeError(
@@ -109,8 +121,11 @@ class Training:
 
     def fingerprint(self) -> str:
         """Text that is equal for equal settings; functions count by their names."""
-        fields = {
-            k: getattr(v, "__qualname__", repr(v)) if callable(v) else v
-            for k, v in asdict(self).items()
-        }
+
+        def named(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(map(named, value))
+            return getattr(value, "__qualname__", repr(value)) if callable(value) else value
+
+        fields = {f.name: named(getattr(self, f.name)) for f in dataclasses.fields(self)}
         return repr(sorted(fields.items()))
