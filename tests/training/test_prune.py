@@ -13,6 +13,7 @@ from smidgen.frontends.lowering import GruCell, Lowering, LstmCell, run
 from smidgen.frontends.lowering.movement import reshape
 from smidgen.frontends.lowering.site import Operand
 from smidgen.ir import GraphBuilder, TensorType
+from smidgen.ops import get_op
 from smidgen.training.importance import taylor
 from smidgen.transforms.prune.channels import choose, remove
 from smidgen.transforms.prune.groups import find_groups
@@ -100,6 +101,8 @@ def test_without_data_weights_decide(trained: Graph) -> None:
         ({"channels": 0.5, "rounds": 0}, "0 rounds"),
         ({"channels": 0.5, "importance": "magic"}, "no importance is called 'magic'"),
         ({"channels": 0.5, "importance": "taylor"}, "taylor needs labels"),
+        ({"weights": 0.5, "importance": "magic"}, "no importance is called 'magic'"),
+        ({"weights": 0.5, "importance": "taylor"}, "taylor needs labels"),
         ({"channels": 0.001}, "cannot be reached"),
         ({"channels": 0.5, "target": "joules"}, "no target is called"),
         ({"channels": 1.5}, "1.5 of the macs"),
@@ -113,6 +116,46 @@ def test_what_does_not_fit_is_refused(options: dict[str, Any], why: str) -> None
     data = digits() if "epoch" in options else Dataset(digits().x)
     with pytest.raises(RecipeError, match=why):
         prune(network(), data, **options)
+
+
+def test_taylor_takes_large_weights_that_no_sample_needs() -> None:
+    """The first column of these images is dark: what reads it matters to magnitude alone."""
+    data = digits()
+    dark = np.broadcast_to(data.x.max((0, 3)) == 0, (8, 8)).ravel()
+    assert 2 <= dark.sum() < 20
+    b = GraphBuilder("dense")
+    w = np.random.default_rng(0).normal(0, 0.05, (10, 64)).astype(np.float32)
+    w[:, dark] = 9
+    x = b.input("x", TensorType((1, 8, 8, 1), "float32"))
+    flat = b.add(get_op("RESHAPE")((1, 64)), [x])
+    scores = b.add(get_op("FULLY_CONNECTED")(), [flat, b.constant(w, name="w")])
+    graph = b.build([b.add(get_op("SOFTMAX")(), [scores])])
+    part = float(dark.mean())
+    for epochs in (0, 1):
+        sparse = {
+            by: prune(graph, data, weights=part, importance=by, scope="global", epochs=epochs,
+                      augment="none", learning_rate=1e-4, threads=1).data("w")
+            for by in ("auto", "taylor")
+        }  # fmt: skip
+        taken = {by: found == 0 for by, found in sparse.items() if found is not None}
+        assert taken["taylor"][:, dark].all() and not taken["taylor"][:, ~dark].any()
+        assert not taken["auto"][:, dark].any()
+
+
+@pytest.mark.parametrize("pattern", [None, "2:4"])
+@pytest.mark.parametrize("importance", ["auto", "taylor"])
+@pytest.mark.parametrize("ema", [0.0, 0.99])
+def test_what_is_gone_stays_gone_in_an_average(
+    trained: Graph, importance: str, ema: float, pattern: str | None
+) -> None:
+    data = digits()
+    weights = None if pattern else 0.8
+    sparse = prune(
+        trained, data, weights=weights, pattern=pattern, importance=importance, epochs=8, ema=ema,
+        **SETTINGS,
+    )  # fmt: skip
+    assert sparsity_of(sparse) == pytest.approx(weights or 0.5, abs=0.06)
+    assert evaluate(sparse, data).value > 0.85
 
 
 def test_a_teacher_needs_samples_and_integers_are_not_pruned(trained: Graph) -> None:

@@ -48,7 +48,11 @@ Weights = Annotated[
 ]
 Pattern = Annotated[str | None, typer.Option(help="2:4, another N:M, or block4.")]
 Importance = Annotated[
-    str, typer.Option(help="Of channels: auto, taylor, activation, l2, l1 or bn.")
+    str,
+    typer.Option(
+        help="Of channels: auto, taylor, activation, l2, l1 or bn. Of weights: taylor, or else "
+        "their magnitude."
+    ),
 ]
 Scope = Annotated[str, typer.Option(help="Of weights: lamp, global or layer.")]
 Rounds = Annotated[int, typer.Option(help="Remove channels in so many steps.", min=1)]

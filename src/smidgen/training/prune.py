@@ -62,7 +62,8 @@ def prune(
         target: what `channels` is a part of: "macs", "parameters", "flash" (bytes of int8
             constants, about) or "ram" (the peak of activations).
         importance: what channels are ranked by: "taylor" (needs labels or a teacher), "activation"
-            (needs samples), "l2", "l1" or "bn"; "auto" is the first that can be had.
+            (needs samples), "l2", "l1" or "bn"; "auto" is the first that can be had. Weights are
+            ranked by magnitude, and by what the loss would change with "taylor".
         scope: what weights are ranked by: "lamp", "global" or "layer".
         rounds: channels go in so many steps, with training after each.
         teacher: as in `smidgen.finetune`.
@@ -90,6 +91,7 @@ def prune(
     if channels is not None and not 0 < channels <= 1:
         raise RecipeError(f"{channels} of the {target}", hint="give a part in (0, 1]")
     check(weights or 0.0, scope, pattern)
+    check_importance(importance)
     if teacher is not None and data is None:
         raise RecipeError("a teacher without samples to teach on", hint="give data")
     if rounds < 1:
@@ -122,18 +124,31 @@ def prune(
                 graph = _train(graph, data, training, found, path, threads, progress)
     if weights is not None or pattern is not None:
         path = None if kept is None else _numbered(kept, rounds + 1 if channels else 0)
+        scores = None
+        if importance == "taylor":
+            from smidgen.training.importance import taylor_weights
+
+            scores = taylor_weights(graph, _that_teaches(data, found), training, teacher=found)
         if trained:
             assert data is not None
             graph = _train(
                 graph, data, training, found, path, threads, progress,
-                sparsity=(weights or 0.0, scope, pattern),
+                sparsity=(weights or 0.0, scope, pattern), scores=scores,
             )  # fmt: skip
         else:
             from smidgen.transforms.prune.weights import apply_masks, masks
 
-            chosen = masks(graph, weights or 0.0, scope=scope, pattern=pattern)
+            chosen = masks(graph, weights or 0.0, scope=scope, pattern=pattern, scores=scores)
             graph = apply_masks(graph, chosen)
     return graph
+
+
+def check_importance(importance: str) -> None:
+    """Refuse a name that is none, before a long training."""
+    if importance not in ("auto", *IMPORTANCES):
+        raise RecipeError(
+            f"no importance is called {importance!r}", hint=f"use auto, {', '.join(IMPORTANCES)}"
+        )
 
 
 def check_float(model: Graph) -> None:
@@ -197,19 +212,14 @@ def rank(
     from smidgen.transforms.prune import importance as plain
     from smidgen.transforms.prune.groups import find_groups
 
-    teaches = data is not None and (data.y is not None or teacher is not None)
     if importance == "auto":
+        teaches = data is not None and (data.y is not None or teacher is not None)
         importance = "taylor" if teaches else "activation" if data is not None else "l2"
-    if importance not in IMPORTANCES:
-        raise RecipeError(
-            f"no importance is called {importance!r}", hint=f"use auto, {', '.join(IMPORTANCES)}"
-        )
+    check_importance(importance)
     if importance == "taylor":
-        if not teaches or data is None:
-            raise RecipeError("taylor needs labels or a teacher", hint="add y to the data, or l2")
         from smidgen.training.importance import taylor
 
-        return taylor(channels, data, training, teacher=teacher)
+        return taylor(channels, _that_teaches(data, teacher), training, teacher=teacher)
     if importance == "activation":
         if data is None:
             raise RecipeError("activation needs samples", hint="give data, or l2")
@@ -219,6 +229,13 @@ def rank(
     groups = [g for g in find_groups(channels) if g.pinned is None]
     measure = {"l1": plain.l1, "l2": plain.l2, "bn": plain.batch_norm_scale}[importance]
     return plain.normalized(measure(channels), groups)
+
+
+def _that_teaches(data: Dataset | None, teacher: Teacher | None) -> Dataset:
+    """The data, if a loss can be had from it."""
+    if data is None or (data.y is None and teacher is None):
+        raise RecipeError("taylor needs labels or a teacher", hint="add y to the data, or l2")
+    return data
 
 
 def means_of(graph: Graph, data: Dataset) -> dict[str, Array]:
@@ -259,6 +276,7 @@ def _train(
     threads: int | None,
     progress: Callable[[Progress], None] | None,
     sparsity: tuple[float, str, str | None] | None = None,
+    scores: dict[str, Array] | None = None,
 ) -> Graph:
     from smidgen.training.loop import fit
     from smidgen.training.module import GraphModule
@@ -270,9 +288,10 @@ def _train(
         hold_zeros(module)
     else:
         part, scope, pattern = sparsity
-        before_step = schedule(module, part, scope=scope, pattern=pattern)
+        before_step = schedule(module, part, scope=scope, pattern=pattern, scores=scores)
+    by = "magnitude" if scores is None else "taylor"
     fit(
         module, data, training, teacher=teacher, checkpoint=checkpoint, threads=threads,
-        before_step=before_step, identity=str(sparsity), progress=progress,
+        before_step=before_step, identity=f"{sparsity} {by}", progress=progress,
     )  # fmt: skip
     return module.to_graph()

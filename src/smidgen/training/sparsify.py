@@ -20,13 +20,35 @@ EVERY = 20  # steps between two choices of what goes
 RAMP = 0.6  # part of a run in which sparsity grows; the rest heals
 
 
-class Mask(nn.Module):
-    """Multiplies a weight by zeros and ones."""
+MEMORY = 0.95  # of a weight's importance, from step to step
 
-    def __init__(self, mask: Array) -> None:
+
+class Mask(nn.Module):
+    """Lets a weight through where it stays.
+
+    Args:
+        mask: True where it stays. Not of floats: those are averaged over steps and processes.
+        scores: importance of each weight to begin with, or None where it is not measured.
+    """
+
+    def __init__(self, mask: Array, scores: Array | None = None) -> None:
         super().__init__()
         self.mask: Tensor
-        self.register_buffer("mask", torch.from_numpy(mask.astype(np.float32)))
+        self.scores: Tensor | None
+        self.register_buffer("mask", torch.from_numpy(mask.astype(bool)))
+        first = None if scores is None else torch.from_numpy(scores.astype(np.float32)).square()
+        self.register_buffer("scores", first)
+
+    def measure(self, weight: Tensor) -> None:
+        """Follow what the loss would change by, to first order, if a weight were zero; squared."""
+        if self.scores is not None and weight.grad is not None:
+            self.scores.lerp_((weight.detach() * weight.grad).square(), 1 - MEMORY)
+
+    def ranked(self) -> Array | None:
+        """Importance by which weights that are still there are chosen; None for magnitude."""
+        if self.scores is None:
+            return None
+        return np.asarray((self.scores.sqrt() * self.mask).cpu().numpy())
 
     def forward(self, weight: Tensor) -> Tensor:
         """The weight with zeros where it is pruned."""
@@ -43,7 +65,12 @@ def hold_zeros(module: GraphModule) -> None:
 
 
 def schedule(
-    module: GraphModule, sparsity: float, *, scope: str = "lamp", pattern: str | None = None
+    module: GraphModule,
+    sparsity: float,
+    *,
+    scope: str = "lamp",
+    pattern: str | None = None,
+    scores: Mapping[str, Array] | None = None,
 ) -> Callable[[int, int], None]:
     """Let connections go gradually while the module trains.
 
@@ -52,30 +79,38 @@ def schedule(
         sparsity: reached after `RAMP` of the run.
         scope, pattern: as in `smidgen.transforms.prune.weights.masks`; an N:M pattern holds from
             the first step.
+        scores: first-order importance to begin with, from
+            `smidgen.training.importance.taylor_weights`, which is then followed through the run;
+            None to go by magnitude.
 
     Returns:
         What `fit` calls before each step.
     """
-    names = prunable(module.graph)
-    for name in names:
-        module.hook_constant(name, Mask(np.ones(module.graph.type(name).shape, bool)))
+    hooks: dict[str, Mask] = {}
+    for name in prunable(module.graph):
+        whole = np.ones(module.graph.type(name).shape, bool)
+        hooks[name] = Mask(whole, None if scores is None else scores[name])
+        module.hook_constant(name, hooks[name])
 
     def update(step: int, steps: int) -> None:
         ramp = max(1, round(RAMP * steps))
-        if step > ramp or (step % EVERY and step != ramp):
+        if step > ramp:
             return
-        graph = module.to_graph()
-        put(module, masks(graph, cubic(step, ramp, sparsity), scope=scope, pattern=pattern))
+        for name, hook in hooks.items():
+            hook.measure(getattr(module, module.keys[name]))
+        if step % EVERY and step != ramp:
+            return
+        measured = {
+            name: found for name, hook in hooks.items() if (found := hook.ranked()) is not None
+        }
+        chosen = masks(
+            module.to_graph(), cubic(step, ramp, sparsity), scope=scope, pattern=pattern,
+            scores=measured,
+        )  # fmt: skip
+        for name, mask in chosen.items():
+            hooks[name].mask.copy_(torch.from_numpy(mask))
 
     return update
-
-
-def put(module: GraphModule, chosen: Mapping[str, Array]) -> None:
-    """Give the module's masks these values."""
-    for name, mask in chosen.items():
-        hook = module.on_constant[module.keys[name]]
-        assert isinstance(hook, Mask)
-        hook.mask.copy_(torch.from_numpy(mask.astype(np.float32)))
 
 
 def is_sparse(graph: Graph) -> bool:
