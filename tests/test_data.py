@@ -53,6 +53,17 @@ def test_the_four_arrays_come_back_from_a_file(tmp_path):
         assert len(data) == 6
 
 
+def test_labels_of_further_outputs_come_from_a_file(tmp_path):
+    np.savez(tmp_path / "d.npz", x=X, y=Y, y1=X[:, 0], y2=Y + 1, y4=Y)
+    found = Dataset.from_npz(tmp_path / "d.npz").further_y
+    assert len(found) == 2, "those that follow on each other"
+    np.testing.assert_array_equal(found[0], X[:, 0])
+    np.testing.assert_array_equal(found[1], Y + 1)
+    np.savez(tmp_path / "e.npz", x=X, y=Y, y1=Y[:2])
+    with pytest.raises(DataError, match=r"e.npz, array y1: 2 labels for 6 samples"):
+        Dataset.from_npz(tmp_path / "e.npz")
+
+
 def test_lists_are_arrays_too():
     data = Dataset([[1.0, 2.0], [3.0, 4.0]], [0, 1])
     assert data.x.shape == (2, 2)
@@ -76,6 +87,8 @@ def test_lists_are_arrays_too():
         ({"x": X, "y": np.array(list("abcdef"))}, "y", "class indices"),
         ({"x": X, "y": np.full(6, np.nan)}, "y", "NaN"),
         ({"x": X, "y_test": Y}, "y_test", "give x_test too"),
+        ({"x": X, "further_y": (Y,)}, "y1", "none of the first"),
+        ({"x": X, "y": Y, "further_y": (Y, np.full(6, np.nan))}, "y2", "NaN"),
         ({"x": X, "x_test": X[:, :4], "y_test": Y}, "x_test", "as in x"),
         ({"x": X, "x_test": np.full_like(X, np.nan)}, "x_test", "NaN"),
         ({"x": X, "x_test": X, "y_test": Y[:1]}, "y_test", "1 labels for 6"),
