@@ -217,8 +217,9 @@ def main() -> None:
                 print(f"file {sys.argv[4 + index]}, mutation {number}", file=sys.stderr)
                 raise
             took = processor_seconds() - start
-            assert took < SLOWEST, f"{sys.argv[4 + index]}, mutation {number}: {took:.1f} s"
-            assert len(message) < 2000, "longer than a person reads"
+            where = f"{sys.argv[4 + index]}, mutation {number}"
+            assert took < SLOWEST, f"{where}: {took:.1f} s"
+            assert len(message) < 2000, f"{where}: longer than a person reads: {message[:1000]}"
     print(*(f"{outcome} {times}" for outcome, times in seen.items()))
 
 

@@ -14,6 +14,15 @@ def test_message_reads_where_what_hint() -> None:
     assert str(errors.SmidgenError("rank 5 input", hint="use rank 4")) == "rank 5 input; use rank 4"
 
 
+def test_a_long_message_keeps_both_ends() -> None:
+    error = errors.SmidgenError("begins " + "x" * 9000 + " ends", where="y" * 5000, hint="use it")
+    assert len(str(error)) < 2000
+    assert ": begins x" in str(error) and str(error).endswith("x ends; use it")
+    assert error.message.count("x") == 9000, "a program has it whole"
+    whole = "z" * errors.LONGEST
+    assert str(errors.SmidgenError(whole)) == whole
+
+
 def test_a_missing_tool_names_its_extra() -> None:
     error = errors.ToolMissingError("unicorn", extra="emulate")
     assert str(error) == "unicorn is not installed; run: pip install 'smidgen[emulate]'"

@@ -7,6 +7,9 @@ print one line instead of a traceback, and a program can tell a bad file from a 
 from __future__ import annotations
 
 
+LONGEST = 1000  # characters of a message or a place: files decide what stands in them
+
+
 class SmidgenError(Exception):
     """Base of every error Smidgen raises on purpose.
 
@@ -32,13 +35,21 @@ class SmidgenError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        text = f"{self.where}: {self.message}" if self.where else self.message
+        text = _short(self.message)
+        text = f"{_short(self.where)}: {text}" if self.where else text
         return f"{text}; {self.hint}" if self.hint else text
 
     def __reduce__(self) -> tuple[object, ...]:
         # Exceptions pickle by calling the class with ``args``; the keyword attributes and any a
         # subclass adds travel as state, so that an error survives a process pool.
         return (_rebuild, (type(self), dict(self.__dict__)))
+
+
+def _short(text: str) -> str:
+    """Both ends of a text that is longer than a person reads."""
+    if len(text) <= LONGEST:
+        return text
+    return f"{text[: LONGEST * 2 // 3]} … {text[-LONGEST // 4 :]}"
 
 
 def _rebuild(kind: type[SmidgenError], state: dict[str, object]) -> SmidgenError:
