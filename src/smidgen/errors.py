@@ -6,7 +6,6 @@ print one line instead of a traceback, and a program can tell a bad file from a 
 
 from __future__ import annotations
 
-
 LONGEST = 1000  # characters of a message or a place: files decide what stands in them
 
 
