@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,8 @@ from smidgen.numerics.affine import dequantize, quantize
 
 Array = np.ndarray[Any, Any]
 
-# The arrays of a data file; the first is required. `y1` and on are labels of further outputs.
+# The arrays of a data file; the first is required. `x1` and on, and `x1_test`, are samples of
+# further inputs, `y1` and on labels of further outputs.
 NAMES = ("x", "y", "x_test", "y_test")
 # A data file is read whole: refuse one that declares more than this, or that grows so much in
 # unpacking that it can only be meant to fill the memory.
@@ -40,6 +42,8 @@ class Dataset:
         y_test: their labels, or None.
         further_y: labels of the model's second output and on, for training; in a file `y1`, `y2`
             and so on. What is measured is the first output.
+        further_x: training samples of the model's second input and on; in a file `x1`, `x2` ...
+        further_x_test: the same of the test samples; in a file `x1_test`, `x2_test` ...
 
     Raises:
         DataError: if lengths, shapes or dtypes do not fit together.
@@ -55,6 +59,8 @@ class Dataset:
     x_test: Array | None = None
     y_test: Array | None = None
     further_y: tuple[Array, ...] = ()
+    further_x: tuple[Array, ...] = ()
+    further_x_test: tuple[Array, ...] = ()
 
     def __post_init__(self) -> None:
         for name in NAMES:
@@ -62,30 +68,59 @@ class Dataset:
                 object.__setattr__(self, name, np.asarray(getattr(self, name)))
         _check_samples("x", self.x)
         _check_labels("y", self.y, self.x)
-        object.__setattr__(self, "further_y", tuple(np.asarray(y) for y in self.further_y))
+        for name in ("further_y", "further_x", "further_x_test"):
+            arrays = tuple(np.asarray(array) for array in getattr(self, name))
+            object.__setattr__(self, name, arrays)
         for number, labels in enumerate(self.further_y, 1):
             _check_labels(f"y{number}", labels, self.x)
         if self.further_y and self.y is None:
             raise DataError("labels of further outputs, none of the first", where="y1")
+        for number, samples in enumerate(self.further_x, 1):
+            _check_further(f"x{number}", samples, self.x)
         if self.x_test is None:
-            if self.y_test is not None:
-                raise DataError("labels without samples", where="y_test", hint="give x_test too")
+            if self.y_test is not None or self.further_x_test:
+                where = "x1_test" if self.further_x_test else "y_test"
+                raise DataError(f"{where} without x_test", where=where, hint="give x_test too")
             return
         _check_samples("x_test", self.x_test)
         _check_labels("y_test", self.y_test, self.x_test)
-        if self.x_test.shape[1:] != self.x.shape[1:]:
+        if len(self.further_x_test) != len(self.further_x):
             raise DataError(
-                f"samples of shape {self.x_test.shape[1:]}",
+                f"test samples of {1 + len(self.further_x_test)} inputs, training samples of "
+                f"{1 + len(self.further_x)}",
                 where="x_test",
-                hint=f"give {self.x.shape[1:]} as in x",
             )
+        for number, (test, train) in enumerate(
+            zip((self.x_test, *self.further_x_test), self.inputs, strict=True)
+        ):
+            name = f"x{number or ''}"
+            if number:
+                _check_further(f"{name}_test", test, self.x_test)
+            if test.shape[1:] != train.shape[1:]:
+                raise DataError(
+                    f"samples of shape {test.shape[1:]}",
+                    where=f"{name}_test",
+                    hint=f"give {train.shape[1:]} as in {name}",
+                )
 
     def __len__(self) -> int:
         return len(self.x)
 
+    @property
+    def inputs(self) -> tuple[Array, ...]:
+        """Training samples, one array (n, ...) for each input of the model."""
+        return (self.x, *self.further_x)
+
+    @property
+    def test_inputs(self) -> tuple[Array, ...]:
+        """Test samples, one array (n, ...) for each input of the model; () without any."""
+        return () if self.x_test is None else (self.x_test, *self.further_x_test)
+
     @classmethod
     def from_npz(cls, path: str | Path) -> Dataset:
-        """Read the arrays x, y, x_test, y_test, y1, y2 ... (all but x optional) of an `.npz` file.
+        """Read the arrays x, y, x_test and y_test of an `.npz` file; all but x are optional.
+
+        Models of several inputs and outputs have x1, x2 ..., x1_test ... and y1, y2 ... as well.
 
         Raises:
             DataError: if the file cannot be read, holds no `x`, or holds pickled objects.
@@ -101,12 +136,12 @@ class Dataset:
                         hint="save it with np.savez(path, x=..., y=..., x_test=..., y_test=...)",
                     )
                 known = {name: file[name] for name in NAMES if name in file}
-                numbers = itertools.takewhile(lambda i: f"y{i}" in file, itertools.count(1))
-                return cls(**known, further_y=tuple(file[f"y{i}"] for i in numbers))
+                y, x, x_test = (_numbered(file, n) for n in ("y{}", "x{}", "x{}_test"))
+                return cls(**known, further_y=y, further_x=x, further_x_test=x_test)
         except FileNotFoundError:
             raise DataError("no such file", where=str(path)) from None
         except DataError as error:
-            if re.fullmatch(r"(x|y)(_test|\d+)?", error.where or ""):
+            if re.fullmatch(r"[xy]\d*(_test)?", error.where or ""):
                 error.where = f"{path}, array {error.where}"
             raise
         except Exception as error:  # a dozen kinds, from zipfile, zlib, numpy and its header parser
@@ -126,6 +161,18 @@ def _check_size(path: Path) -> None:
             where=str(path),
             hint="give fewer samples, saved with np.savez",
         )
+
+
+def _numbered(file: Mapping[str, Array], name: str) -> tuple[Array, ...]:
+    """The arrays of a file that are called `name` with 1, 2 and so on in it."""
+    numbers = itertools.takewhile(lambda i: name.format(i) in file, itertools.count(1))
+    return tuple(file[name.format(i)] for i in numbers)
+
+
+def _check_further(name: str, array: Array, first: Array) -> None:
+    _check_samples(name, array)
+    if len(array) != len(first):
+        raise DataError(f"{len(array)} samples beside {len(first)} of the first input", where=name)
 
 
 def _check_samples(name: str, array: Array) -> None:
@@ -176,6 +223,30 @@ def to_model(graph: Graph, samples: Array, *, input: int = 0) -> Array:
     return encode(type, array)
 
 
+def to_inputs(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """Samples (n, ...) of every input, each as `to_model` turns them.
+
+    Raises:
+        DataError: if their number or a shape does not fit.
+    """
+    check_count(graph, arrays)
+    return [to_model(graph, array, input=i) for i, array in enumerate(arrays)]
+
+
+def check_count(graph: Graph, arrays: Sequence[Array]) -> None:
+    """Refuse more or fewer arrays of samples than a graph has inputs.
+
+    Raises:
+        DataError: if there are.
+    """
+    if len(arrays) != len(graph.inputs):
+        raise DataError(
+            f"{len(arrays)} arrays of samples for {len(graph.inputs)} inputs",
+            hint=f"give one for each of {', '.join(graph.inputs)}; in a Dataset further_x, in a "
+            "file x1, x2 ...",
+        )
+
+
 def arrange(graph: Graph, samples: Array, *, input: int = 0) -> Array:
     """Samples in the source model's layout, in the layout of a graph's input; values unchanged.
 
@@ -201,6 +272,17 @@ def arrange(graph: Graph, samples: Array, *, input: int = 0) -> Array:
             + (" or channels first" if name in graph.channels_first else ""),
         )
     return array
+
+
+def arrange_all(graph: Graph, arrays: Sequence[Array]) -> list[Array]:
+    """Samples (n, ...) of every input in the layout of a float graph, as float32.
+
+    Raises:
+        DataError: if their number or a shape does not fit.
+    """
+    check_count(graph, arrays)
+    found = (arrange(graph, array, input=i) for i, array in enumerate(arrays))
+    return [np.ascontiguousarray(array, np.float32) for array in found]
 
 
 def _without_ones(shape: tuple[int, ...]) -> tuple[int, ...]:

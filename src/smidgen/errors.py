@@ -34,8 +34,8 @@ class SmidgenError(Exception):
         super().__init__(message)
 
     def __str__(self) -> str:
-        text = _short(self.message)
-        text = f"{_short(self.where)}: {text}" if self.where else text
+        text = shortened(self.message)
+        text = f"{shortened(self.where)}: {text}" if self.where else text
         return f"{text}; {self.hint}" if self.hint else text
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -44,7 +44,7 @@ class SmidgenError(Exception):
         return (_rebuild, (type(self), dict(self.__dict__)))
 
 
-def _short(text: str) -> str:
+def shortened(text: str) -> str:
     """Both ends of a text that is longer than a person reads."""
     if len(text) <= LONGEST:
         return text

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.data import Dataset, accuracy, arrange, decode, is_one_hot, to_model
+from smidgen.data import Dataset, accuracy, arrange, decode, is_one_hot, to_inputs
 from smidgen.errors import DataError, ToolMissingError, UnsupportedModelError
 from smidgen.facts import describe
 from smidgen.interpreter import Session, batches, check_inputs, interpret
@@ -99,7 +99,7 @@ def evaluate(graph: Graph, data: Dataset) -> Score:
     whose output has its input's shape is compared with its input where there are no labels.
 
     Args:
-        graph: float or int8, one input and one output.
+        graph: float or int8; what is measured is its first output.
         data: with `x_test`, and `y_test` but for autoencoders.
 
     Returns:
@@ -116,7 +116,7 @@ def evaluate(graph: Graph, data: Dataset) -> Score:
         raise DataError(
             "no test samples", where="x_test", hint="add x_test and y_test to the data file"
         )
-    outputs = real_outputs(graph, data.x_test)
+    outputs = real_outputs(graph, data.test_inputs)
     labels = data.y_test
     if labels is not None and labels.ndim > 2 and graph.outputs[0] in graph.channels_first:
         moved = np.moveaxis(labels, 1, -1)
@@ -140,9 +140,15 @@ def evaluate(graph: Graph, data: Dataset) -> Score:
     return Score("mean squared error", error, len(outputs))
 
 
-def real_outputs(graph: Graph, samples: Array) -> Array:
-    """First output (n, ...) as real numbers, for samples as the source model takes them."""
-    return decode(graph.output_types[0], run(graph, to_model(graph, samples))[0])
+def real_outputs(graph: Graph, samples: Array | Sequence[Array]) -> Array:
+    """First output (n, ...) as real numbers, for samples as the source model takes them.
+
+    Args:
+        graph: float or int8.
+        samples: one array (n, ...), or one for each input.
+    """
+    arrays = [samples] if isinstance(samples, np.ndarray) else samples
+    return decode(graph.output_types[0], run(graph, to_inputs(graph, arrays))[0])
 
 
 def _are_classes(labels: Array, outputs: Array) -> bool:

@@ -15,7 +15,7 @@ from smidgen.backends.c.compile import compile as compile_firmware
 from smidgen.backends.c.firmware import Firmware
 from smidgen.backends.c.run import Run
 from smidgen.backends.tflite.writer import write as write_tflite
-from smidgen.data import Dataset, to_model
+from smidgen.data import Dataset, to_inputs
 from smidgen.errors import RecipeError, SmidgenError
 from smidgen.evaluate import Score, evaluate
 from smidgen.facts import describe
@@ -130,8 +130,8 @@ def squeeze(
             )
         say("quantize to int8")
         integer = quantize(graph, data, recipe)
-        chosen = to_model(graph, data.x[:ERROR_SAMPLES])
-        errors = tuple(layer_errors(prepare(graph), integer, [chosen]))
+        chosen = to_inputs(graph, [array[:ERROR_SAMPLES] for array in data.inputs])
+        errors = tuple(layer_errors(prepare(graph), integer, chosen))
     say("shrink exactly")
     small, _ = shrink(integer)
     say("compile and link")
@@ -173,9 +173,10 @@ def _file_bytes(model: Any) -> int | None:
 def _samples(graph: Graph, data: Dataset | None) -> list[np.ndarray[Any, Any]]:
     """Inputs to compare runtimes on: extreme and random ones, and real ones if there are any."""
     arrays = random_inputs(graph, VERIFY_SAMPLES)
-    if data is not None and len(graph.inputs) == 1:
-        real = to_model(graph, data.x[: VERIFY_SAMPLES // 2])
-        arrays[0][-len(real) :] = real
+    if data is not None:
+        real = to_inputs(graph, [array[: VERIFY_SAMPLES // 2] for array in data.inputs])
+        for array, some in zip(arrays, real, strict=True):
+            array[-len(some) :] = some
     return arrays
 
 

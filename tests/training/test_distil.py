@@ -110,7 +110,7 @@ def test_damaged_answers_are_worked_out_anew(teacher: Any, tmp_path: Path, damag
 def test_a_mirror_is_looked_up() -> None:
     answers = np.arange(8, dtype=np.float32).reshape(4, 2, 1)
     known = Known(answers, (lambda x: x, mirrored))
-    batch = Batch(np.array([3, 0]), np.array([1, 0]), torch.zeros(2, 4, 4, 3))
+    batch = Batch(np.array([3, 0]), np.array([1, 0]), (torch.zeros(2, 4, 4, 3),))
     assert known.answers(batch).tolist() == [[7.0], [0.0]]
     x = np.arange(3.0).reshape(1, 1, 3, 1)
     assert mirrored(x).ravel().tolist() == [2.0, 1.0, 0.0]
@@ -124,7 +124,7 @@ def test_live_teachers_see_what_the_student_sees(teacher: Any) -> None:
     raw, _ = raw_output(teacher)
     seen: dict[str, np.ndarray] = {}
     interpret(teacher, x, observe=seen.__setitem__)
-    answers = found.answers(Batch(np.arange(4), np.zeros(4, int), torch.from_numpy(x)))
+    answers = found.answers(Batch(np.arange(4), np.zeros(4, int), (torch.from_numpy(x),)))
     np.testing.assert_allclose(answers.numpy(), seen[raw], atol=1e-4)
 
 

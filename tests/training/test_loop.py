@@ -129,7 +129,7 @@ def test_mixed_samples_have_the_targets_of_all_outputs_mixed() -> None:
     samples = Samples(module, data, Training(mixup=1.0, augment="none"), None, None)
     batch = samples.batch(0, torch.device("cpu"))
     classes, numbers = batch.targets
-    np.testing.assert_allclose(batch.inputs.mean((1, 2, 3)), numbers[:, 0], atol=1e-6)
+    np.testing.assert_allclose(batch.inputs[0].mean((1, 2, 3)), numbers[:, 0], atol=1e-6)
     assert classes.shape == (128, 10)
     np.testing.assert_allclose(classes.sum(1), 1, atol=1e-6)
 

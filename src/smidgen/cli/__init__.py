@@ -14,7 +14,7 @@ from smidgen.cli.convert import quantize, shrink
 from smidgen.cli.job import demo, report, squeeze
 from smidgen.cli.look import boards, inspect
 from smidgen.cli.train import distil, finetune, prune, sensitivity
-from smidgen.errors import SmidgenError
+from smidgen.errors import SmidgenError, shortened
 
 app = typer.Typer(
     help="Squeeze a trained neural network until it fits a small device, and prove that it works.",
@@ -76,8 +76,8 @@ def _fail(message: str, where: str | None, hint: str | None) -> NoReturn:
         import json
 
         typer.echo(json.dumps({"error": {"message": message, "where": where, "hint": hint}}))
-    place = f"{where}: " if where else ""
-    typer.echo(f"error: {place}{message}", err=True)
+    place = f"{shortened(where)}: " if where else ""
+    typer.echo(f"error: {place}{shortened(message)}", err=True)
     if hint:
         typer.echo(f"hint: {hint}", err=True)
     sys.exit(2)

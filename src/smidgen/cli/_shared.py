@@ -22,7 +22,12 @@ Fixed = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option("--data", "-d", help="An .npz file with x, y, x_test, y_test.", metavar="NPZ"),
+    typer.Option(
+        "--data",
+        "-d",
+        help="An .npz file with x, y, x_test, y_test; x1, y1 ... of further inputs, outputs.",
+        metavar="NPZ",
+    ),
 ]
 BoardName = Annotated[
     str, typer.Option("--board", "-b", help="A board (see `smidgen boards`) or a .toml file.")

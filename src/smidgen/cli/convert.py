@@ -99,7 +99,7 @@ def quantize(
     import dataclasses
 
     from smidgen import tables, write_tflite
-    from smidgen.data import to_model
+    from smidgen.data import to_inputs
     from smidgen.transforms import quantize as q
 
     dataset = load_data(data)
@@ -125,7 +125,7 @@ def quantize(
             check_unused(settings, "--train")
             graph = q.quantize(source, dataset, wanted, samples=samples, stream=stream)
         size = len(write_tflite(graph, out, compact=not delegates))
-    few = [to_model(source, dataset.x[:64])]
+    few = to_inputs(source, [array[:64] for array in dataset.inputs])
     # What was trained is not what it was: its layers have nothing to be compared with.
     errors = [] if train else q.layer_errors(q.prepare(source), graph, few, stream=stream)
     facts = {

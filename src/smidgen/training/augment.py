@@ -1,13 +1,14 @@
 """Augmentation: other views of the same samples, so that few samples teach more.
 
 An augmentation is a function of a batch (n, ...) in the model's layout and a random generator; it
-returns a batch of the same shape and dtype. Views that a teacher's cached answers must match are
+returns a batch of the same shape and dtype. Where a model has several inputs it is given a list of
+batches, and returns one. Views that a teacher's cached answers must match are
 drawn apart from it (see `smidgen.training.distil`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from smidgen.errors import RecipeError
 from smidgen.ir import TensorType
 
 Array = np.ndarray[Any, Any]
-Augment = Callable[[Array, np.random.Generator], Array]
+Augment = Callable[[Any, np.random.Generator], Any]
 
 _SHIFT = 8  # an image is shifted by up to an eighth of its size
 _AUDIO_SHIFT = 10  # features are shifted by up to a tenth of the time
@@ -105,13 +106,15 @@ AUGMENTS: dict[str, Augment | None] = {"image": image, "audio": audio, "imu": im
 
 
 def get_augment(
-    wanted: str | Augment | None, input: TensorType, *, mirrors: bool = True
+    wanted: str | Augment | None, inputs: Sequence[TensorType], *, mirrors: bool = True
 ) -> Augment | None:
     """The augmentation of this name; "auto" mirrors and shifts square colour images only.
 
+    A model with several inputs has none but a function that is given.
+
     Args:
         wanted: a name of `AUGMENTS`, "auto", or a function.
-        input: type of the model's input.
+        inputs: types of the model's inputs.
         mirrors: whether images are to be mirrored; not where views already do.
 
     Raises:
@@ -119,18 +122,19 @@ def get_augment(
     """
     if wanted is None or callable(wanted):
         return wanted
-    shape = input.shape
+    shape = inputs[0].shape
     if wanted == "auto":
-        colours = len(shape) == 4 and shape[3] == 3 and shape[1] == shape[2]
+        colours = len(shape) == 4 and shape[3] == 3 and shape[1] == shape[2] and len(inputs) == 1
         wanted = "image" if colours else "none"
     if wanted not in AUGMENTS:
         raise RecipeError(
             f"no augmentation is called {wanted!r}", hint=f"use auto, {', '.join(AUGMENTS)}"
         )
     rank = {"image": (4,), "audio": (3, 4), "imu": (3, 4)}.get(wanted, (len(shape),))
-    if len(shape) not in rank:
+    if len(shape) not in rank or (len(inputs) > 1 and wanted != "none"):
+        shapes = ", ".join(str(input.shape) for input in inputs)
         raise RecipeError(
-            f"augmentation {wanted!r} does not fit an input of shape {shape}",
+            f"augmentation {wanted!r} does not fit inputs of shape {shapes}",
             hint="give a function of a batch and a random generator",
         )
     return shift_image if wanted == "image" and not mirrors else AUGMENTS[wanted]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from smidgen.data import Dataset, arrange
+from smidgen.data import Dataset, arrange_all
 from smidgen.ir import Graph
 from smidgen.training.module import GraphModule
 from smidgen.transforms.rewrites.restore_batch_norms import (
@@ -30,7 +30,7 @@ def with_batch_norms(graph: Graph, data: Dataset) -> Graph:
 
     Args:
         graph: a float graph from any front end.
-        data: training samples; only `x` is read.
+        data: training samples; labels are not read.
 
     Returns:
         The same graph if it has normalizations, or no convolutions with biases.
@@ -47,9 +47,10 @@ def with_batch_norms(graph: Graph, data: Dataset) -> Graph:
     sums = {name: np.zeros((2, apart.type(name).shape[-1])) for name in names}
     counts = dict.fromkeys(names, 0)
     for first in range(0, len(chosen), _BATCH):
-        x = arrange(apart, data.x[chosen[first : first + _BATCH]]).astype(np.float32)
+        some = chosen[first : first + _BATCH]
+        inputs = arrange_all(apart, [array[some] for array in data.inputs])
         with torch.no_grad():
-            found = module.values([torch.from_numpy(np.ascontiguousarray(x))], names)
+            found = module.values(map(torch.from_numpy, inputs), names)
         for name, value in found.items():
             rows = value.reshape(-1, value.shape[-1]).double()
             sums[name] += np.stack([rows.sum(0).numpy(), rows.square().sum(0).numpy()])

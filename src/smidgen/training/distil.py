@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from smidgen.data import Dataset, arrange, decode, encode
+from smidgen.data import Dataset, arrange_all, decode, encode
 from smidgen.errors import DataError, UnsupportedModelError
 from smidgen.files import replace_file
 from smidgen.ir import Graph
@@ -32,8 +32,8 @@ from smidgen.transforms.rewrites import simplify
 
 Array = np.ndarray[Any, Any]
 Tensor = torch.Tensor
-Answer = Callable[[Array], Array]
-"""Logits (n, c) or outputs (n, ...) of samples (n, ...) in the student's layout."""
+Answer = Callable[[Sequence[Array]], Array]
+"""Logits (n, c) or outputs (n, ...) of samples (n, ...) of each input in the student's layout."""
 
 BATCH = 256
 _SMALLEST = 1e-7  # a probability below it counts as that, before the logarithm
@@ -64,7 +64,7 @@ class Known:
     def answers(self, batch: Batch) -> Tensor:
         """Looks them up."""
         found = self.logits[batch.rows, batch.views]
-        return torch.from_numpy(np.ascontiguousarray(found)).to(batch.inputs.device)
+        return torch.from_numpy(np.ascontiguousarray(found)).to(batch.inputs[0].device)
 
     @property
     def identity(self) -> str:
@@ -82,7 +82,8 @@ class Live:
 
     def answers(self, batch: Batch) -> Tensor:
         """Asks."""
-        return torch.from_numpy(self.answer(batch.inputs.cpu().numpy())).to(batch.inputs.device)
+        found = self.answer([x.cpu().numpy() for x in batch.inputs])
+        return torch.from_numpy(found).to(batch.inputs[0].device)
 
 
 def get_teacher(
@@ -99,9 +100,9 @@ def get_teacher(
 
     Args:
         source: a Graph; a file or live model that `smidgen.load` takes; a function of samples
-            (n, ...) as the student's source takes them; or an array (n, ...) of answers to
-            `data.x`. Teachers of classes answer with logits; a softmax at a graph's end is left
-            out, and undone at the end of an integer graph.
+            (n, ...) as the student's source takes them, an argument for each input; or an array
+            (n, ...) of answers to `data.x`. Teachers of classes answer with logits; a softmax at a
+            graph's end is left out, and undone at the end of an integer graph.
         student: who is taught.
         data: the training samples.
         training: its augmentation says in which views they are seen.
@@ -121,7 +122,7 @@ def get_teacher(
     answer, identity = _answer_of(source, student)
     if live:
         return Live(answer, identity=f"live {identity}")
-    augment = get_augment(training.augment, student.input_types[0])
+    augment = get_augment(training.augment, student.input_types)
     mirrors = augment is image and student.input_types[0].shape[3] > 1
     views: tuple[View, ...] = (as_they_are, mirrored) if mirrors else (as_they_are,)
     folder = None if cache is None else Path(cache)
@@ -183,15 +184,16 @@ def _answers(
     path = None
     if folder is not None and identity is not None:
         key = hashlib.sha256(f"{identity} {view.__name__}".encode())
-        key.update(np.ascontiguousarray(data.x).tobytes())
+        for array in data.inputs:
+            key.update(np.ascontiguousarray(array).tobytes())
         path = folder / f"{key.hexdigest()[:32]}.npy"
         found = _kept(path)
         if found is not None and len(found) == len(data.x):
             return found
     parts = []
     for i in range(0, len(data.x), BATCH):
-        samples = arrange(student, data.x[i : i + BATCH]).astype(np.float32)
-        parts.append(answer(np.ascontiguousarray(view(samples))))
+        samples = arrange_all(student, [array[i : i + BATCH] for array in data.inputs])
+        parts.append(answer([np.ascontiguousarray(view(array)) for array in samples]))
         tell(i + len(parts[-1]))
     result = np.concatenate(parts).astype(np.float32)
     if path is not None:
@@ -219,8 +221,10 @@ def _answer_of(source: Any, student: Graph) -> tuple[Answer, str | None]:
     if callable(source) and not isinstance(source, (Graph, nn.Module)) and not _is_keras(source):
         return _function(source, student), None
     graph = source if isinstance(source, Graph) else load(source)
-    if len(graph.inputs) != 1:
-        raise UnsupportedModelError(f"a teacher with {len(graph.inputs)} inputs")
+    if len(graph.inputs) != len(student.inputs):
+        raise UnsupportedModelError(
+            f"a teacher with {len(graph.inputs)} inputs for a student with {len(student.inputs)}"
+        )
     return (_integer(graph) if graph.is_quantized else _float(graph)), digest(graph)
 
 
@@ -240,10 +244,12 @@ def _is_keras(source: Any) -> bool:
 
 
 def _function(source: Callable[[Array], Any], student: Graph) -> Answer:
-    first = student.inputs[0] in student.channels_first
-
-    def answer(x: Array) -> Array:
-        return np.asarray(source(np.moveaxis(x, -1, 1) if first else x), np.float32)
+    def answer(inputs: Sequence[Array]) -> Array:
+        given = [
+            np.moveaxis(x, -1, 1) if name in student.channels_first else x
+            for name, x in zip(student.inputs, inputs, strict=True)
+        ]
+        return np.asarray(source(*given), np.float32)
 
     return answer
 
@@ -253,10 +259,13 @@ def _float(graph: Graph) -> Answer:
     module = GraphModule(graph).eval()
     raw, _ = raw_output(graph)
 
-    def answer(x: Array) -> Array:
+    def answer(inputs: Sequence[Array]) -> Array:
+        shaped = (
+            x.reshape(len(x), *type.shape[1:])
+            for x, type in zip(inputs, graph.input_types, strict=True)
+        )
         with torch.no_grad():
-            tensor = torch.from_numpy(x.reshape(len(x), *graph.input_types[0].shape[1:]))
-            return np.asarray(module.values([tensor], [raw])[raw].numpy())
+            return np.asarray(module.values(map(torch.from_numpy, shaped), [raw])[raw].numpy())
 
     return answer
 
@@ -266,8 +275,8 @@ def _integer(graph: Graph) -> Answer:
 
     _, link = raw_output(graph)
 
-    def answer(x: Array) -> Array:
-        given = encode(graph.input_types[0], x)
+    def answer(inputs: Sequence[Array]) -> Array:
+        given = [encode(type, x) for type, x in zip(graph.input_types, inputs, strict=True)]
         real = decode(graph.output_types[0], run(graph, given)[0])
         return np.log(np.maximum(real, _SMALLEST)) if link == "softmax" else real
 
@@ -305,11 +314,11 @@ class Features(nn.Module):
         sizes = [(student.type(a).shape[-1], teacher.type(b).shape[-1]) for a, b in self.pairs]
         self.maps = nn.ModuleList(nn.Linear(a, b, bias=False) for a, b in sizes)
 
-    def loss(self, found: dict[str, Tensor], inputs: Tensor) -> Tensor:
+    def loss(self, found: dict[str, Tensor], inputs: Sequence[Tensor]) -> Tensor:
         """Mean squared distance over all pairs, of the student's values by name."""
         with torch.no_grad():
-            targets = self.module[0].values([inputs], [b for _, b in self.pairs])
-        total = torch.zeros((), device=inputs.device)
+            targets = self.module[0].values(inputs, [b for _, b in self.pairs])
+        total = torch.zeros((), device=inputs[0].device)
         for (a, b), linear in zip(self.pairs, self.maps, strict=True):
             mine, other = (_normalized(t) for t in (linear(found[a]), targets[b]))
             total = total + torch.nn.functional.mse_loss(mine, other)

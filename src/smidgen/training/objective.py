@@ -27,14 +27,14 @@ class Batch:
     Args:
         rows: positions (n,) of the samples in the training set.
         views: which of the teacher's views (n,) each sample is seen in.
-        inputs: in the model's layout (n, ...), augmented.
+        inputs: one for each of the model's, in its layout (n, ...), augmented.
         targets: of each output that is trained: classes (n,), distributions (n, c) or targets
             (n, ...); () without labels.
     """
 
     rows: Array
     views: Array
-    inputs: Tensor
+    inputs: tuple[Tensor, ...]
     targets: tuple[Tensor, ...] = ()
 
 
@@ -97,7 +97,7 @@ class Objective:
         """The mean over the batch."""
         first, *others = self.heads
         inside = [] if self.features is None else [a for a, _ in self.features.pairs]
-        found = module.values([batch.inputs], [*(h.raw for h in self.heads), *inside])
+        found = module.values(batch.inputs, [*(h.raw for h in self.heads), *inside])
         total = None
         if batch.targets:
             total = first.loss(found[first.raw], batch.targets[0])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from smidgen.data import Dataset, to_model
+from smidgen.data import Dataset, to_inputs
 from smidgen.errors import RecipeError, UnsupportedModelError
 from smidgen.ir import Graph
 from smidgen.training.finetune import get_training
@@ -247,7 +247,7 @@ def means_of(graph: Graph, data: Dataset) -> dict[str, Array]:
 
 def _some(graph: Graph, data: Dataset) -> list[Array]:
     chosen = np.random.default_rng(0).permutation(len(data.x))[:SAMPLES]
-    return [to_model(graph, data.x[chosen])]
+    return to_inputs(graph, [array[chosen] for array in data.inputs])
 
 
 def _quantity(graph: Graph, target: str) -> float:

@@ -81,7 +81,7 @@ def reconstruct(
         steps: of the whole network, on batches of 32.
         block_steps: of each block before that.
         augment: what the whole network sees: "auto" (square colour images are mirrored), "none"
-            or another of `finetune`'s; models with several inputs see samples as they are.
+            or another of `finetune`'s.
         seed: of every draw.
         threads: of torch.
         checkpoint: file that lets an interrupted run go on.
@@ -105,11 +105,9 @@ def reconstruct(
     few = min(samples, CALIBRATION_SAMPLES)
     start = post_training(model, data, recipe, samples=few, seed=seed)
     arrays = draw(start.graph, data, samples, seed)
-    chosen = get_augment(augment, start.graph.input_types[0])
+    chosen = get_augment(augment, start.graph.input_types)
     if augment == "auto" and chosen is not None:
         chosen = mirror  # the float network knows no better what a shift uncovers
-    if len(arrays) > 1:
-        chosen = None
     with use_threads(threads):
         learner = _Learner(start, arrays, chosen, seed)
         learner.run(steps, block_steps, Path(checkpoint) if checkpoint else None, progress)
@@ -206,7 +204,7 @@ class _Learner:
             rows = torch.from_numpy(rng.permutation(self.count)[:BATCH])
             inputs = {name: values[rows] for name, values in given.items()}
             if wanted is None:
-                inputs = {name: self._augmented(x, rng) for name, x in inputs.items()}
+                inputs = self._augmented(inputs, rng)
                 with torch.no_grad():
                     targets = self.real.between(inputs, compared)
             else:
@@ -260,10 +258,13 @@ class _Learner:
             return distillation(found.flatten(1), wanted.flatten(1), 1.0)
         return functional.mse_loss(found, wanted) / (_power(wanted) if power is None else power)
 
-    def _augmented(self, x: Tensor, rng: np.random.Generator) -> Tensor:
+    def _augmented(self, inputs: Values, rng: np.random.Generator) -> Values:
         if self.augment is None:
-            return x
-        return torch.from_numpy(np.ascontiguousarray(self.augment(x.numpy(), rng)))
+            return inputs
+        x = [tensor.numpy() for tensor in inputs.values()]
+        x = [self.augment(x[0], rng)] if len(x) == 1 else self.augment(x, rng)
+        tensors = (torch.from_numpy(np.ascontiguousarray(array)) for array in x)
+        return dict(zip(inputs, tensors, strict=True))
 
     def _due(self, ends: bool) -> bool:
         """Whether it is time for a checkpoint."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import torch
 
-from smidgen.data import Dataset, arrange
+from smidgen.data import Dataset, arrange, arrange_all, check_count
 from smidgen.errors import DataError, RecipeError
 from smidgen.ir import Graph
 from smidgen.training.augment import get_augment
@@ -37,14 +38,11 @@ class Samples:
         features: Features | None,
     ) -> None:
         graph = module.graph
-        if len(graph.inputs) != 1:
-            raise DataError(
-                f"the model has {len(graph.inputs)} inputs; a Dataset holds samples of one"
-            )
+        check_count(graph, data.inputs)
         self.graph = graph
         self.training = training
         self.teacher = teacher
-        self.x = data.x
+        self.x = data.inputs
         self.targets = _targets(graph, data, has_labels=data.y is not None or teacher is None)
         order = np.random.default_rng((training.seed, 0)).permutation(len(data.x))
         held = round(training.validation * len(order))
@@ -53,7 +51,7 @@ class Samples:
             raise DataError("no training samples are left", hint="hold fewer apart")
         views = () if teacher is None else teacher.views
         self.views = tuple(views)
-        self.augment = get_augment(training.augment, graph.input_types[0], mirrors=not self.views)
+        self.augment = get_augment(training.augment, graph.input_types, mirrors=not self.views)
         self.objective = Objective(
             _heads(graph, training, self.targets), teacher, training.teacher_weight,
             training.temperature, features,
@@ -62,7 +60,7 @@ class Samples:
     def fingerprint(self) -> str:
         """Of samples, labels and teacher: shapes and some of the bytes."""
         digest = hashlib.sha256(b"" if self.teacher is None else self.teacher.identity.encode())
-        for array in (self.x, *self.targets):
+        for array in (*self.x, *self.targets):
             digest.update(repr((array.shape, array.dtype)).encode())
             digest.update(np.ascontiguousarray(array[:: max(1, len(array) // 256)]).tobytes())
         return digest.hexdigest()
@@ -77,20 +75,17 @@ class Samples:
         rank, world = place()
         rows = rows[rank::world]
         rng = np.random.default_rng((training.seed, 2, step, rank))
-        x = arrange(self.graph, self.x[rows])
+        x = [arrange(self.graph, array[rows], input=i) for i, array in enumerate(self.x)]
         views = rng.integers(0, max(1, len(self.views)), len(rows))
         for i, view in enumerate(self.views):
-            x = np.where((views == i).reshape(-1, *(1,) * (x.ndim - 1)), view(x), x)
+            x = [np.where((views == i).reshape(-1, *(1,) * (a.ndim - 1)), view(a), a) for a in x]
         if self.augment is not None:
-            x = self.augment(x, rng)
+            x = [self.augment(x[0], rng)] if len(x) == 1 else self.augment(x, rng)
         targets = [y[rows] for y in self.targets]
         if training.mixup and targets:
             x, targets = _mix(x, targets, self.graph, training.mixup, rng)
-        inputs, *others = (
-            torch.from_numpy(np.ascontiguousarray(array)).to(device)
-            for array in (x.astype(np.float32, copy=False), *targets)
-        )
-        return Batch(rows, views, inputs, tuple(others))
+        x = [array.astype(np.float32, copy=False) for array in x]
+        return Batch(rows, views, _tensors(x, device), _tensors(targets, device))
 
     @property
     def metric(self) -> str:
@@ -107,16 +102,13 @@ class Samples:
         with torch.no_grad():
             for i in range(0, len(self.held), EVALUATION_BATCH):
                 rows = self.held[i : i + EVALUATION_BATCH]
-                x = np.ascontiguousarray(arrange(self.graph, self.x[rows]), np.float32)
-                inputs = torch.from_numpy(x).to(device)
+                inputs = _tensors(arrange_all(self.graph, [a[rows] for a in self.x]), device)
                 if not self.targets:
                     batch = Batch(rows, np.zeros(len(rows), int), inputs)
                     total += float(self.objective(module, batch)) * len(rows)
                     continue
-                raw = module.values([inputs], [h.raw for h in self.objective.heads])
-                y = [
-                    torch.from_numpy(np.ascontiguousarray(t[rows])).to(device) for t in self.targets
-                ]
+                raw = module.values(inputs, [h.raw for h in self.objective.heads])
+                y = _tensors([targets[rows] for targets in self.targets], device)
                 if self.metric == "accuracy":
                     total += float((raw[first.raw].flatten(1).argmax(-1) == y[0]).sum())
                 else:
@@ -126,6 +118,10 @@ class Samples:
                     ]
                     total += sum(losses) * len(rows)
         return total / len(self.held)
+
+
+def _tensors(arrays: Sequence[Array], device: torch.device) -> tuple[Tensor, ...]:
+    return tuple(torch.from_numpy(np.ascontiguousarray(array)).to(device) for array in arrays)
 
 
 def _targets(graph: Graph, data: Dataset, *, has_labels: bool) -> list[Array]:
@@ -169,14 +165,14 @@ def _no_labels(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _mix(
-    x: Array, targets: list[Array], graph: Graph, alpha: float, rng: np.random.Generator
-) -> tuple[Array, list[Array]]:
+    x: list[Array], targets: list[Array], graph: Graph, alpha: float, rng: np.random.Generator
+) -> tuple[list[Array], list[Array]]:
     """Each sample mixed with another one, and their targets with them (Zhang et al., 2017)."""
     part = np.float32(rng.beta(alpha, alpha))
-    other = rng.permutation(len(x))
+    other = rng.permutation(len(x[0]))
     mixed = []
     for i, y in enumerate(targets):
         if y.dtype.kind == "i":
             y = np.eye(graph.output_types[i].shape[-1], dtype=np.float32)[y]
         mixed.append(part * y + (1 - part) * y[other])
-    return part * x + (1 - part) * x[other], mixed
+    return [part * array + (1 - part) * array[other] for array in x], mixed

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.data import Dataset, to_model
+from smidgen.data import Dataset, check_count, to_inputs
 from smidgen.errors import DataError, RecipeError
 from smidgen.interpreter import state_arrays
 from smidgen.ir import Graph
@@ -155,15 +155,11 @@ def draw(
     They are drawn at random, or the first ones in order if there is no seed.
     """
     if isinstance(data, Dataset):
-        given = [data.x]
+        given = list(data.inputs)
     else:
         given = [data] if isinstance(data, np.ndarray) else list(data)
         given = [Dataset(array).x for array in given]  # checked as a dataset's are
-    if len(given) != len(graph.inputs):
-        raise DataError(
-            f"{len(given)} arrays of samples for {len(graph.inputs)} inputs",
-            hint=f"give a list with an array for each of {', '.join(graph.inputs)}",
-        )
+    check_count(graph, given)
     lengths = {len(array) for array in given}
     if len(lengths) > 1:
         raise DataError(f"inputs have different numbers of samples: {sorted(lengths)}")
@@ -173,4 +169,4 @@ def draw(
     total = lengths.pop()
     order = np.arange(total) if seed is None else np.random.default_rng(seed).permutation(total)
     chosen = order[:count]
-    return [to_model(graph, array[chosen], input=i) for i, array in enumerate(given)]
+    return to_inputs(graph, [array[chosen] for array in given])
