@@ -33,9 +33,9 @@ def write() -> None:
         "accuracy is in the column *held apart*, too high on CIFAR-10, whose published "
         "network has seen all training images); nothing was chosen on test samples. *Distilled* "
         "rows learn from a teacher (CIFAR-10: ResNet-56 with published weights, 93.39 %; keywords: "
-        "the network as it was) at temperature 4 and from labels, *labels* rows have the same "
-        f"schedule without one. Flash and RAM are those of firmware linked for {BOARD}. Time is "
-        "that of all trainings behind a row, one thread on a busy machine, without the teacher's "
+        "the network before it is made smaller) at temperature 4 and from labels, *labels* rows "
+        f"have the same schedule without one. Flash and RAM are those of firmware linked for "
+        f"{BOARD}. Time is that of all trainings behind a row, one thread on a busy machine, without the teacher's "
         'answers. A row is made again by `python -m benchmarks.compression "TASK WHAT TAUGHT '
         'SEED"`, such as `"cifar half distilled 0"`.\n'
     ]

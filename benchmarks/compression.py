@@ -76,15 +76,10 @@ class Study:
     settings: dict[str, dict[str, Any]]
     model: Graph | None = None
 
-    def given(self, kind: str, taught: Taught, seed: int) -> dict[str, Any]:
+    def given(self, kind: str, seed: int) -> dict[str, Any]:
         """Settings of one training."""
         augment = "image" if self.name == "cifar" else "audio"
-        found = {**self.settings[kind], "augment": augment, "seed": seed}
-        return {**found, "teacher": self.teacher()} if taught == "distilled" else found
-
-    def teacher(self) -> Graph:
-        """ResNet-56 for ResNet-8; keywords have the network as it was."""
-        return resnet56() if self.name == "cifar" else self.original()
+        return {**self.settings[kind], "augment": augment, "seed": seed}
 
     def original(self) -> Graph:
         """The model as it was published."""
@@ -114,17 +109,27 @@ class Run:
         self.study, self.taught, self.seed = study, taught, seed
         self.steps: list[str] = []
 
+    def teacher(self) -> Graph:
+        """ResNet-56 for ResNet-8; keywords have the network before it is made smaller."""
+        if self.study.name == "cifar":
+            return resnet56()
+        return Run(self.study, "labels", self.seed).better()
+
     def train(
         self, kind: str, verb: Any, graph: Graph, *args: Any, after: str = "", **more: Any
     ) -> Graph:
         """Train, or read what came of it before."""
-        name = "-".join(p for p in (self.study.name, kind, after, self.taught, str(self.seed)) if p)
+        teaches = self.taught == "distilled" and (self.study.name, kind) != ("kws", "float")
+        taught = "distilled" if teaches else "labels"
+        name = "-".join(p for p in (self.study.name, kind, after, taught, str(self.seed)) if p)
         self.steps.append(name.replace(" ", "-"))
-        settings = self.study.given(kind, self.taught, self.seed)
-        return trained(self.steps[-1], verb, graph, self.study.task.data, *args, **settings, **more)
+        settings = {**self.study.given(kind, self.seed), **more}
+        if teaches:
+            settings["teacher"] = self.teacher()
+        return trained(self.steps[-1], verb, graph, self.study.task.data, *args, **settings)
 
     def better(self) -> Graph:
-        """Trained further."""
+        """Trained further; nobody teaches keywords at first."""
         return self.train("float", finetune, self.study.original())
 
     def half(self) -> Graph:
