@@ -35,9 +35,10 @@ def write() -> None:
         "rows learn from a teacher (CIFAR-10: ResNet-56 with published weights, 93.39 %; keywords: "
         "the network before it is made smaller) at temperature 4 and from labels, *labels* rows "
         f"have the same schedule without one. Flash and RAM are those of firmware linked for "
-        f"{BOARD}. Time is that of all trainings behind a row, one thread on a busy machine, without the teacher's "
-        'answers. A row is made again by `python -m benchmarks.compression "TASK WHAT TAUGHT '
-        'SEED"`, such as `"cifar half distilled 0"`.\n'
+        f"{BOARD}. Time is that of all trainings behind a row, one thread on a busy machine, "
+        "without the teacher's answers. A row is made again by "
+        '`python -m benchmarks.compression "TASK WHAT TAUGHT SEED"`, such as '
+        '`"cifar half distilled 0"`.\n'
     ]
     for task, title in TASKS.items():
         parts += [
