@@ -28,17 +28,16 @@ def write() -> None:
     """Renew `compression.md`."""
     found = results()
     parts = [
-        "Accuracy is that of the written integer `.tflite`, run by LiteRT on the full "
-        "test set, once. A tenth of the training samples was held apart to choose on (its "
-        "accuracy is in the column *held apart*, too high on CIFAR-10, whose published "
-        "network has seen all training images); nothing was chosen on test samples. *Distilled* "
-        "rows learn from a teacher (CIFAR-10: ResNet-56 with published weights, 93.39 %; keywords: "
-        "the network before it is made smaller) at temperature 4 and from labels, *labels* rows "
-        f"have the same schedule without one. Flash and RAM are those of firmware linked for "
-        f"{BOARD}. Time is that of all trainings behind a row, one thread on a busy machine, "
-        "without the teacher's answers. A row is made again by "
-        '`python -m benchmarks.compression "TASK WHAT TAUGHT SEED"`, such as '
-        '`"cifar half distilled 0"`.\n'
+        "Accuracy is that of the written integer `.tflite`, run by LiteRT on the full test set, "
+        "once. A tenth of the training samples was held apart to choose on (its accuracy is in "
+        "the column *held apart*, too high on CIFAR-10, whose published network has seen all "
+        "training images); nothing was chosen on test samples. *Distilled* rows learn from a "
+        "teacher (CIFAR-10: ResNet-56 with published weights, 93.39 %; keywords: the network "
+        "before it is made smaller) at temperature 4 and from labels wherever something is "
+        "taken away, *labels* rows have the same schedule without one. Flash and RAM are those "
+        f"of firmware linked for {BOARD}. Time is that of all trainings behind a row, one thread "
+        "on a busy machine, without the teacher's answers. A row is made again by `python -m "
+        'benchmarks.compression "TASK WHAT TAUGHT SEED"`, such as `"cifar half distilled 0"`.\n'
     ]
     for task, title in TASKS.items():
         parts += [

@@ -24,7 +24,7 @@ TITLES = {
     "sparse80": "80 % of the connections gone",
     "sparse90": "90 % of the connections gone",
     "few": "half of the MACs, healed on 5,000 samples",
-    "student": "half of every layer's channels, 20 epochs",
+    "student": "half of every layer's channels, 10 epochs",
     "unlabelled": "half of every layer's channels: 5,000 labels, or a teacher and no label",
     "from-keras": "70 % of the MACs, briefly healed, from Keras",
     "from-tflite": "the same commands, from the float `.tflite`",
