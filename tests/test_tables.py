@@ -94,10 +94,13 @@ def test_inputs_from_a_file(tmp_path):
     np.save(tmp_path / "x.npy", images(3))
     assert tables.read_inputs(graph, tmp_path / "x.npy")[0].shape == (3, 8, 8, 3)
     assert tables.read_inputs(graph, None, 5)[0].shape == (5, 8, 8, 3)
-    np.savez(tmp_path / "x.npz", x=images(3))
+    np.savez(tmp_path / "x.npz", x=images(4))
+    assert tables.read_inputs(graph, tmp_path / "x.npz")[0].shape == (4, 8, 8, 3)
+    np.savez(tmp_path / "two.npz", x=images(3), x1=images(3))
+    (tmp_path / "archive.npy").write_bytes((tmp_path / "x.npz").read_bytes())
     np.save(tmp_path / "scalar.npy", np.float32(3))
     np.save(tmp_path / "objects.npy", np.array([{}], object), allow_pickle=True)
     (tmp_path / "cut.npy").write_bytes((tmp_path / "x.npy").read_bytes()[:50])
-    for name in ("x.npz", "scalar.npy", "objects.npy", "cut.npy"):
+    for name in ("two.npz", "archive.npy", "scalar.npy", "objects.npy", "cut.npy"):
         with pytest.raises(DataError):
             tables.read_inputs(graph, tmp_path / name)

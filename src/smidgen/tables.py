@@ -72,25 +72,32 @@ def parse_fixed(options: list[str] | None) -> dict[str, Any]:
 
 
 def read_inputs(graph: Graph, path: Path | None, samples: int = 1) -> list[Array]:
-    """Inputs from an `.npy` file for a model with one input; seeded random ones if there is none.
+    """Inputs from a file; seeded random ones if there is none.
+
+    Args:
+        graph: whose inputs they are.
+        path: an `.npy` file for a model with one input, or an `.npz` file with x, x1 and so on.
+        samples: how many random ones.
 
     Raises:
-        DataError: if the file is no array or does not fit.
+        DataError: if the file holds no arrays or they do not fit.
     """
-    from smidgen.data import to_model
+    from smidgen.data import Dataset, to_inputs
     from smidgen.interpreter import random_inputs
 
     if path is None:
         return random_inputs(graph, samples)
+    if path.suffix == ".npz":
+        return to_inputs(graph, Dataset.from_npz(path).inputs)
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise DataError(f"is not a readable .npy file ({error})", where=str(path)) from error
     if not isinstance(array, np.ndarray):
-        raise DataError("is an .npz archive", where=str(path), hint="give one array, as .npy")
+        raise DataError("is an archive", where=str(path), hint="call it .npz, with x, x1 ... in it")
     if array.ndim < 1 or not len(array):
         raise DataError("holds no samples", where=str(path), hint="save an array (n, ...)")
-    return [to_model(graph, array)]
+    return to_inputs(graph, [array])
 
 
 def table(title: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Table:

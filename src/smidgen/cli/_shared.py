@@ -20,6 +20,16 @@ Fixed = Annotated[
     list[str] | None,
     typer.Option("--fix", metavar="NAME=VALUE", help="Value of an ONNX input that never changes."),
 ]
+Inputs = Annotated[
+    Path | None,
+    typer.Option(
+        "--input",
+        "-i",
+        help="An .npy array (n, ...), or an .npz file with x, x1 ... of several inputs; seeded "
+        "ones if none.",
+        metavar="FILE",
+    ),
+]
 Data = Annotated[
     Path | None,
     typer.Option(

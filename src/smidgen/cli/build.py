@@ -11,6 +11,7 @@ from smidgen.cli._shared import (
     DEFAULT_BOARD,
     BoardName,
     Fixed,
+    Inputs,
     Json,
     Model,
     Optimize,
@@ -78,10 +79,7 @@ def compile(
 
 def run(
     model: Model,
-    inputs: Annotated[
-        Path | None,
-        typer.Option("--input", "-i", help="An .npy array (n, ...); a seeded one if none."),
-    ] = None,
+    inputs: Inputs = None,
     on: Annotated[str, typer.Option(help="host, emulator or qemu.")] = "emulator",
     board: BoardName = DEFAULT_BOARD,
     optimize: Optimize = "balanced",
@@ -122,9 +120,7 @@ def run(
 
 def verify(
     model: Model,
-    inputs: Annotated[
-        Path | None, typer.Option("--input", "-i", help="An .npy array (n, ...).")
-    ] = None,
+    inputs: Inputs = None,
     samples: Annotated[int, typer.Option(help="How many random inputs otherwise.", min=1)] = 8,
     board: BoardName = DEFAULT_BOARD,
     shapes: Shapes = None,
