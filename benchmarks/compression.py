@@ -45,7 +45,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "sparse": {"epochs": 24.0, "learning_rate": 2e-3},
     "student": {"learning_rate": 2e-3},
     "int8": {"epochs": 1.5, "learning_rate": 1e-4},
-    "int8 long": {"epochs": 3.0, "learning_rate": 3e-4},  # of sparse networks
     "int4": {"epochs": 3.0, "learning_rate": 3e-4},
     "few": {"epochs": 10.0, "learning_rate": 1e-3},
     "brief": {"epochs": 2.0, "learning_rate": 1e-3},
@@ -231,7 +230,7 @@ def make(name: str) -> None:
         integer = run.integer(graph, "int8", what)
     else:
         graph = run.sparse(int(what.removeprefix("sparse")))
-        integer = run.integer(graph, "int8 long", what)
+        integer = quantize(graph, study.task.data, "int8")  # better than to train it, on those held
     if (what, taught) == ("unlabelled", "distilled"):
         study = STUDIES[task]()  # held apart are some of all samples
     measure(name, graph, integer, study.task, run.seed, seconds(*run.steps))
