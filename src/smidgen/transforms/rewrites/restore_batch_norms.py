@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 
 _IMAGE_RANK = 4
+_LENGTH = 2**0.5  # of a channel's weights: their variance is 2 over their number
 
 
 def bare_convolutions(graph: Graph) -> tuple[Graph, list[str]]:
@@ -55,8 +56,13 @@ def bare_convolutions(graph: Graph) -> tuple[Graph, list[str]]:
 def restore_batch_norms(graph: Graph, moments: Mapping[str, tuple[Array, Array]]) -> Graph:
     """The graph with a normalization after each of these values that changes nothing yet.
 
+    Folding scaled each channel's weights by what the normalization divided by, a hundred times down
+    where inputs are pixels of 0 to 255. An optimizer's steps would then be far too large for them:
+    they are scaled back to the length that He et al. (2015) begin with, and the normalization makes
+    up for it.
+
     Args:
-        graph: a float graph.
+        graph: a float graph, as `bare_convolutions` makes it.
         moments: mean and variance (channels,) of values by name, over samples.
 
     Returns:
@@ -67,14 +73,42 @@ def restore_batch_norms(graph: Graph, moments: Mapping[str, tuple[Array, Array]]
     for name, (mean, variance) in moments.items():
         node = graph.producers[name]
         op: Any = node.op
-        raw = edit.insert(op, list(node.inputs), name=node.name, hint=f"{name}/unnormalized")
-        gamma = np.sqrt(variance + norm.epsilon)
-        operands = {"gamma": gamma, "beta": mean, "mean": mean, "variance": variance}
+        inputs, factor = _scaled(edit, node)
+        raw = edit.insert(op, inputs, name=node.name, hint=f"{name}/unnormalized")
+        gamma = np.sqrt(variance * factor**2 + norm.epsilon) / factor
+        operands = {
+            "gamma": gamma, "beta": mean, "mean": mean * factor, "variance": variance * factor**2,
+        }  # fmt: skip
         constants = [
             edit.constant(a.astype(np.float32), hint=f"{name}/{key}") for key, a in operands.items()
         ]
         edit.replace_node(node, Node(norm, (raw, *constants), (name,), node.name))
     return edit.finish()
+
+
+def _scaled(edit: GraphEditor, node: Node) -> tuple[list[str | None], Array]:
+    """Operands with each channel's weights as long as He initialization makes them, and bias alike.
+
+    Returns:
+        The operands, and the factor (channels,) by which they and so the results are larger.
+    """
+    rule = _op(node).quant_rule(*edit.graph.types(node.inputs))
+    inputs = list(node.inputs)
+    constants = {
+        role: (i, np.asarray(edit.graph.data(name), np.float64))
+        for i, (role, name) in enumerate(zip(rule.roles, node.inputs, strict=False))
+        if role in (Role.WEIGHT, Role.BIAS) and name is not None
+    }
+    operand, weights = constants[Role.WEIGHT]
+    axis = rule.weight_axis or 0
+    length = np.sqrt(np.square(weights).sum(tuple(a for a in range(weights.ndim) if a != axis)))
+    factor = np.where(length > 0, _LENGTH / np.maximum(length, 1e-30), 1.0)
+    shape = [-1 if a == axis else 1 for a in range(weights.ndim)]
+    for i, array in ((operand, weights * factor.reshape(shape)), constants[Role.BIAS]):
+        scaled = array if i == operand else array * factor
+        name = inputs[i]
+        inputs[i] = edit.constant(scaled.astype(np.float32), hint=f"{name}/scaled")
+    return inputs, factor
 
 
 def _read_by_layers(graph: Graph) -> set[str]:
