@@ -242,8 +242,8 @@ def check_count(graph: Graph, arrays: Sequence[Array]) -> None:
     if len(arrays) != len(graph.inputs):
         raise DataError(
             f"{len(arrays)} arrays of samples for {len(graph.inputs)} inputs",
-            hint=f"give one for each of {', '.join(graph.inputs)}; in a Dataset further_x, in a "
-            "file x1, x2 ...",
+            hint=f"give an array for each of {', '.join(graph.inputs)}; in a Dataset further_x, in "
+            "a file x1, x2 ...",
         )
 
 

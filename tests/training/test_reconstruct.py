@@ -87,7 +87,7 @@ def test_without_steps_it_is_quantize(trained: Graph) -> None:
 def test_what_errs_more_is_not_kept(trained: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
     """Steps so wide that nothing can come of them."""
     data = digits()
-    monkeypatch.setattr("smidgen.training.reconstruct.WEIGHT_RATE", 1e3)
+    monkeypatch.setattr("smidgen.training.learner.WEIGHT_RATE", 1e3)
     learned = reconstruct(trained, Dataset(data.x), EVERYWHERE, **FEW)
     start = quantize(trained, data, EVERYWHERE, samples=FEW["samples"])
     assert to_text(learned) == to_text(start)

@@ -45,7 +45,7 @@ def torch_look_up(table: Any, indices: Any, axis: int, batch_dims: int = 0) -> A
     if not batch_dims:
         at = indices.clamp(0, table.shape[axis] - 1)
         found = table.index_select(axis, at.reshape(-1))
-        return found.reshape(*table.shape[:axis], *at.shape, *table.shape[axis + 1 :])
+        return found.reshape((*table.shape[:axis], *at.shape, *table.shape[axis + 1 :]))
     count = max(len(table), len(indices))
     pairs = zip(
         table.expand(count, *table.shape[1:]),
