@@ -25,6 +25,7 @@ Tensor = torch.Tensor
 
 # Rounding is to even in torch and away from zero on the device: this much more makes ties go there.
 _AWAY = 1 + 2.0**-22
+_AWAY_FROM_EXACT = 1 + 2.0**-40  # in double precision
 # A half, and what float32 leaves in doubt where numbers are averaged.
 _DOUBT = 0.5 + 2.0**-12
 _HALF = torch.tensor(0.5)
@@ -156,7 +157,9 @@ class FakeQuantWeight(nn.Module):
     def forward(self, weights: Tensor) -> Tensor:
         """Weights of the given rank, rounded and clipped."""
         steps = self.steps().reshape(self.shape)
-        return _round((weights / steps).clamp(-self.limit, self.limit)) * steps
+        if not self.training:  # one in 100,000 lies so near to a tie that floats do not tell
+            weights, steps = weights.double(), steps.double()
+        return (_round((weights / steps).clamp(-self.limit, self.limit)) * steps).float()
 
 
 class FakeQuantSums(FakeQuant):
@@ -165,6 +168,10 @@ class FakeQuantSums(FakeQuant):
     Sums of int8 are rounded twice: to as many bits behind the point as the shift takes away, then
     to whole numbers. So what lies less than half of such a bit below a tie goes up. Sums of int16
     are rounded once, with a multiplier of 15 bits. See `smidgen.numerics.requantize`.
+
+    Sums of floats are off by a little, each processor's in its own way, and what comes out on the
+    other side of a tie changes many results in the next layers. So in evaluation mode they are
+    brought back to the whole numbers that they stand for.
 
     Args:
         range: of the results.
@@ -178,15 +185,20 @@ class FakeQuantSums(FakeQuant):
 
     def rounded(self, x: Tensor, params: QuantParams) -> Tensor:
         """See `FakeQuant.rounded`."""
-        factors = self.weight.steps().detach() * (self.source.params().scale / params.scale)
+        steps, away = self.weight.steps().detach(), _AWAY
+        if not self.training:  # then nothing but the sums themselves will do
+            steps, away = steps.double(), _AWAY_FROM_EXACT
+            unit = steps * self.source.params().scale
+            x = (x.double() / unit).round_().mul_(unit)
+        factors = steps * (self.source.params().scale / params.scale)
         mantissas, shifts = torch.frexp(factors)
         if self.range.dtype == "int16":
             kept = (mantissas * 2**15).round_().clamp_(max=2**15 - 1) / 2**15
-            return (x * (kept / mantissas * (_AWAY / params.scale))).round_()
+            return (x * (kept / mantissas * (away / params.scale))).round_()
         push = torch.where(shifts < 0, torch.exp2(shifts - 1.0), 0.0)
         if params.zero_point == dtype_range(self.range.dtype)[0]:  # what is negative is clipped
-            return torch.add(push, x, alpha=_AWAY / params.scale).round_()
-        y = x * (_AWAY / params.scale)
+            return torch.add(push, x, alpha=away / params.scale).round_()
+        y = x * (away / params.scale)
         return y.add_(torch.copysign(push, y)).round_()
 
 
@@ -250,7 +262,7 @@ class _Activation(torch.autograd.Function):
         range = hook.range
         params = range.params()
         least, most = (q - params.zero_point for q in dtype_range(range.dtype))
-        y = hook.rounded(x, params).clamp_(least, most).mul_(params.scale)
+        y = hook.rounded(x, params).clamp_(least, most).mul_(params.scale).to(x.dtype)
         ctx.save_for_backward(x, y)
         ctx.range = range if ends is not None and ends.requires_grad else None
         ctx.limits = range.limits()
