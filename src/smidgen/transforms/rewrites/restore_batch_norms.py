@@ -24,7 +24,9 @@ def bare_convolutions(graph: Graph) -> tuple[Graph, list[str]]:
     """Where normalizations have been folded away.
 
     A folded one leaves a convolution with a bias before other layers; a network that has
-    normalizations still, of batches or (by the root of a variance) of layers, has lost none.
+    normalizations still, of batches or (by the root of a variance) of layers, has lost none. A
+    projection, which is 1x1 and added to what a larger convolution makes, is taken to have had
+    none: one of the two suffices, and one too many trains worse than one too few.
 
     Returns:
         The graph with activations apart from those convolutions, and the names of what the
@@ -39,6 +41,8 @@ def bare_convolutions(graph: Graph) -> tuple[Graph, list[str]]:
     edit, names, inner = GraphEditor(graph), [], _read_by_layers(graph)
     for node in graph.nodes:
         if not _has_folded(graph, node) or node.outputs[0] not in inner:
+            continue
+        if _is_projection(graph, node):
             continue
         (out,) = node.outputs
         fused = getattr(node.op, "fused_activation_function", "NONE")
@@ -135,6 +139,24 @@ def _has_folded(graph: Graph, node: Node) -> bool:
     wide = all(n is not None and graph.type(n).rank == _IMAGE_RANK for n in weights)
     has_activation = hasattr(node.op, "fused_activation_function")
     return {Role.WEIGHT, Role.BIAS} <= own and wide and has_activation
+
+
+def _is_projection(graph: Graph, node: Node) -> bool:
+    """Whether a 1x1 convolution's result is only added to what a larger convolution makes."""
+    readers = graph.consumers[node.outputs[0]]
+    if len(readers) != 1 or readers[0].op.name != "ADD":
+        return False
+    others = [graph.producers.get(n or "") for n in readers[0].inputs if n != node.outputs[0]]
+    sizes = [_kernel_size(graph, other) for other in (node, *others) if other is not None]
+    return len(sizes) == 2 and sizes[0] == 1 < sizes[1]
+
+
+def _kernel_size(graph: Graph, node: Node) -> int:
+    """Pixels that a convolution reads for one of its own; 0 of another node."""
+    if node.op.name not in ("CONV_2D", "DEPTHWISE_CONV_2D"):
+        return 0
+    _, height, width, _ = graph.type(node.inputs[1] or "").shape
+    return height * width
 
 
 def _op(node: Node) -> Op:
