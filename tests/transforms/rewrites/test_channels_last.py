@@ -69,12 +69,15 @@ def test_random_networks(seed: int) -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_inside_a_graph_whose_doors_stay(seed: int) -> None:
+    """What the weights behind a flattening take in counts for nothing, so that is done, too."""
     graph = random_network(First(seed=seed))
     result, _ = rewritten(
         graph,
         move_transposes.RULE,
         move_transposes_in_float.RULE,
         remove_identity.RULE,
+        fold_permutation.RULE,
+        fold_permutation_in_float.RULE,
         tolerance=1e-4,
     )
     assert result.channels_first == frozenset()
