@@ -43,7 +43,7 @@ def test_torch_computes_the_float_meaning(name: str) -> None:
 
     op = all_ops()[name]
     tried = 0
-    for sample in examples(op.samples(), 3 * EXAMPLES, f"torch {name}"):
+    for sample in examples(op.samples(), 8 * EXAMPLES, f"torch {name}"):
         if not floats(sample) or tried >= EXAMPLES:
             continue
         tried += 1

@@ -117,7 +117,7 @@ class KilledError(Exception):
 def test_an_interrupted_run_ends_with_the_same_weights(
     trained: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: int
 ) -> None:
-    monkeypatch.setattr("smidgen.training.reconstruct.SAVE_SECONDS", 0.0)
+    monkeypatch.setattr("smidgen.training.learner.SAVE_SECONDS", 0.0)
     run = {**FEW, "checkpoint": tmp_path / "run.ckpt"}
     whole = reconstruct(trained, digits().x, EVERYWHERE, **FEW)
 

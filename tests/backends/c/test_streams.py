@@ -155,7 +155,7 @@ def closed(graph: Graph, steps: Sequence[Step], first: int, end: int) -> bool:
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
 def test_random_graphs(dtype: str) -> None:
     chance, planned, found = random.Random(0), [], 0
-    for graph in examples(graphs(8, 16, dtype), 20 if dtype == "int8" else 6, f"streams {dtype}"):
+    for graph in examples(graphs(8, 16, dtype), 20 if dtype == "int8" else 12, f"streams {dtype}"):
         for features in FEATURES:
             calls = longest(graph, select_kernels(graph, features=features), chance)
             found += sum(isinstance(c, Stream) and len(c.steps) > 1 for c in calls)
