@@ -84,17 +84,6 @@ def test_without_steps_it_is_quantize(trained: Graph) -> None:
     assert to_text(same) == to_text(start)
 
 
-def test_what_errs_more_is_not_kept(trained: Graph, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Steps so wide that nothing can come of them."""
-    data = digits()
-    monkeypatch.setattr("smidgen.training.learner.WEIGHT_RATE", 1e3)
-    learned = reconstruct(trained, Dataset(data.x), EVERYWHERE, **FEW)
-    start = quantize(trained, data, EVERYWHERE, samples=FEW["samples"])
-    assert to_text(learned) == to_text(start)
-    for name, value in start.values.items():
-        np.testing.assert_array_equal(value.data, learned.values[name].data)
-
-
 def test_labels_and_test_samples_are_not_read(trained: Graph) -> None:
     data = digits()
     assert data.y is not None

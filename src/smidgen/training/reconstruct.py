@@ -18,16 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from smidgen.data import Dataset, decode, encode
+from smidgen.data import Dataset
 from smidgen.errors import RecipeError
-from smidgen.evaluate import run
 from smidgen.ir import Graph
 from smidgen.training.augment import get_augment, mirror
 from smidgen.transforms.quantize import CALIBRATION_SAMPLES, Recipe, draw, post_training
 
 Array = np.ndarray[Any, Any]
-
-CHECKED = 256  # samples beside those learned from, which say whether learning was worth it
 
 
 def reconstruct(
@@ -47,14 +44,13 @@ def reconstruct(
     """Quantize a float model, then let the integer model learn the float model's answers.
 
     It takes no labels, about a thousand samples, and minutes. It is worth them where `quantize`
-    loses, which is with int4 weights. Where it errs more on samples that it did not learn from, the
-    result is that of `quantize`.
+    loses, which is with int4 weights.
 
     Args:
         model: any float graph whose operators train.
         data: training samples, as `quantize` takes them; labels and test samples are not read.
         recipe: a preset's name or a `Recipe`, as `quantize` takes it.
-        samples: how many to learn from, drawn at random; some more are only looked at in the end.
+        samples: how many to learn from, drawn at random.
         steps: of the whole network, on batches of 32.
         block_steps: of each block before that.
         augment: what the whole network sees: "auto" (square colour images are mirrored), "none"
@@ -84,26 +80,11 @@ def reconstruct(
             raise RecipeError(f"{name} is {value}", hint="give a number from 0")
     few = min(samples, CALIBRATION_SAMPLES)
     start = post_training(model, data, recipe, samples=few, seed=seed)
-    arrays = draw(start.graph, data, samples + CHECKED, seed)
-    unseen = [array[samples:] if len(array) > samples else array for array in arrays]
-    arrays = [array[:samples] for array in arrays]
+    arrays = draw(start.graph, data, samples, seed)
     chosen = get_augment(augment, start.graph.input_types)
     if augment == "auto" and chosen is not None:
         chosen = mirror  # the float network knows no better what a shift uncovers
     with use_threads(threads):
         learner = Learner(start, arrays, chosen, seed)
         learner.run(steps, block_steps, Path(checkpoint) if checkpoint else None, progress)
-    learned = learner.simulation.to_graph()
-    before, after = (_error(graph, start.graph, unseen) for graph in (start.integer, learned))
-    return learned if after < before else start.integer
-
-
-def _error(integer: Graph, real: Graph, arrays: list[Array]) -> float:
-    """How far an integer graph's outputs are from the float graph's: parts of their power."""
-    total = 0.0
-    outputs = run(integer, [encode(t, a) for t, a in zip(integer.input_types, arrays, strict=True)])
-    for type, found, wanted in zip(integer.output_types, outputs, run(real, arrays), strict=True):
-        power = float(np.square(wanted, dtype=np.float64).mean())
-        error = decode(type, found) - wanted
-        total += float(np.square(error, dtype=np.float64).mean()) / max(power, 1e-12)
-    return total
+    return learner.simulation.to_graph()
