@@ -89,7 +89,9 @@ def test_answers_are_kept_on_disk(teacher: Any, tmp_path: Path) -> None:
     assert seen, "answers to other samples"
 
 
-@pytest.mark.parametrize("damage", ["cut", "empty", "other bytes", "objects", "other samples"])
+@pytest.mark.parametrize(
+    "damage", ["cut", "empty", "other bytes", "objects", "other samples", "huge"]
+)
 def test_damaged_answers_are_worked_out_anew(teacher: Any, tmp_path: Path, damage: str) -> None:
     data = digits()
     first = get_teacher(teacher, network(), data, TRAINING, cache=tmp_path)
@@ -99,6 +101,10 @@ def test_damaged_answers_are_worked_out_anew(teacher: Any, tmp_path: Path, damag
         np.save(path, np.array([{}] * len(data.x), dtype=object), allow_pickle=True)
     elif damage == "other samples":
         np.save(path, np.zeros((3, 10), np.float32))
+    elif damage == "huge":
+        with path.open("wb") as stream:
+            header = {"descr": "<f4", "fortran_order": False, "shape": (10**13, 1, 10)}
+            np.lib.format.write_array_header_1_0(stream, header)
     else:
         path.write_bytes({"cut": whole[:-7], "empty": b"", "other bytes": b"PK\3\4" * 99}[damage])
     again = get_teacher(teacher, network(), data, TRAINING, cache=tmp_path)

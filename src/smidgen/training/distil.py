@@ -209,7 +209,7 @@ def _kept(path: Path) -> Array | None:
     try:
         with path.open("rb") as stream:
             found: Array = np.lib.format.read_array(stream, allow_pickle=False)
-    except (OSError, ValueError):
+    except (OSError, ValueError, MemoryError):  # the last where a header declares too much
         return None
     return found if found.ndim and found.dtype == np.float32 else None
 
