@@ -15,6 +15,7 @@ from smidgen.ops import AxisRef, Coupling, NodeTypes, Op, Sample, all_ops
 from smidgen.ops._draw import values
 from smidgen.ops._op import Unsupported
 from smidgen.ops._range import evaluate
+from smidgen.ops.squeeze import Squeeze
 
 OPS = sorted(n for n, op in all_ops().items() if not isinstance(op.samples, Unsupported))
 
@@ -107,6 +108,15 @@ def test_other_channels_stay_as_they_are(name: str, data: st.DataObject) -> None
                 got[0][0], want, rtol=1e-5, atol=1e-5, equal_nan=True
             )  # sums of floats reorder
             assert want.dtype.kind == "f" or np.array_equal(got[0][0], want)
+
+
+@pytest.mark.parametrize("shape", [(1, 1, 2), (1, 3, 2), (2, 3, 2)])
+def test_a_squeeze_keeps_its_last_channel(shape: tuple[int, ...]) -> None:
+    squeeze = Squeeze()
+    (wide,) = squeeze.infer(TensorType(shape, "float32"))
+    narrow = TensorType((*shape[:-1], 1), "float32")
+    wanted = TensorType((*wide.shape[:-1], 1), "float32")
+    assert squeeze.refit((narrow,), (wanted,)).infer(narrow) == (wanted,)
 
 
 @pytest.mark.parametrize("name", ["CONV_2D", "FULLY_CONNECTED"])

@@ -9,7 +9,7 @@ import numpy as np
 
 from smidgen.ir import TensorType
 from smidgen.ops import _movement, _renaming
-from smidgen.ops._op import NodeTypes, Op, TfliteNode, TfliteOp
+from smidgen.ops._op import NodeTypes, Op, TfliteNode, TfliteOp, Types
 
 if TYPE_CHECKING:
     from hypothesis.strategies import SearchStrategy
@@ -52,6 +52,16 @@ class Squeeze(_renaming.Renaming):
     def torch_lower(self, *tensors: Any, training: bool = False) -> Any:
         (x,) = tensors
         return x.squeeze(self._goes(tuple(x.shape)))
+
+    def refit(self, inputs: Types, outputs: tuple[TensorType, ...]) -> Op:
+        """The same axes, named: one channel that is left must not be taken for one of them."""
+        from smidgen.ops.reshape import Reshape
+
+        x, out = _movement.the_operand(inputs), outputs[0]
+        if self.squeeze_dims or self.infer(x)[0].shape == out.shape:
+            return self
+        named = tuple(axis for axis, size in enumerate(x.shape[:-1]) if size == 1)
+        return Squeeze(named) if named else Reshape(out.shape)
 
     @classmethod
     def tflite_read(cls, node: TfliteNode) -> tuple[Op, tuple[int | None, ...]]:
