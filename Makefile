@@ -7,7 +7,7 @@ BAKENN := build/bakenn
 
 C_SOURCES := $(shell git ls-files '*.c' '*.h' 2>/dev/null)
 
-.PHONY: help test quick lint format demo onnx-suite zoo bench bench-engine docs clean
+.PHONY: help test quick random lint format demo onnx-suite zoo bench bench-engine docs clean
 
 help: ## Say what each target does
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -26,6 +26,9 @@ test: $(VENV)/.installed ## Run every test
 
 quick: $(VENV)/.installed ## Run the tests that need neither a foreign runtime nor a tool
 	$(BIN)/python -m pytest -n $(JOBS) -m 'not (oracle or emulator or toolchain or keras or onnx or torch or slow or e2e or browser)'
+
+random: $(VENV)/.installed ## Run the tests that draw at random on other draws than the usual ones
+	$(BIN)/python -m pytest -n $(JOBS) --hypothesis-profile=random -m hypothesis
 
 lint: $(VENV)/.installed ## Check format, style, types and the direction of imports
 	$(BIN)/ruff format --check .

@@ -18,8 +18,6 @@ every_operator = pytest.mark.parametrize("name", list(all_ops()))
 sampled = settings(
     max_examples=20,
     deadline=None,
-    derandomize=True,
-    database=None,
     suppress_health_check=list(HealthCheck),
 )
 

@@ -137,7 +137,6 @@ def networks(draw: st.DrawFn) -> tuple[nn.Module, tuple[int, ...]]:
 @settings(
     max_examples=12,
     deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 def test_random_network(drawn: tuple[nn.Module, tuple[int, ...]]) -> None:
