@@ -10,6 +10,7 @@ import pytest
 from smidgen import Dataset, Graph, load, random_inputs
 from smidgen.interpreter import interpret
 from smidgen.training.batch_norms import SAMPLES, with_batch_norms
+from smidgen.training.settings import Training
 from smidgen.transforms.rewrites import simplify
 from tests.training.digits import digits, network
 
@@ -51,6 +52,25 @@ def test_its_moments_are_those_of_the_samples() -> None:
     rows = np.concatenate(seen).reshape(-1, 8).astype(np.float64)
     np.testing.assert_allclose(restored.data(node.inputs[3]), rows.mean(0), atol=1e-5)
     np.testing.assert_allclose(restored.data(node.inputs[4]), rows.var(0), rtol=1e-4)
+
+
+def test_its_moments_are_those_of_samples_as_training_sees_them() -> None:
+    data = digits()
+    plain, brighter = (
+        with_batch_norms(simplify(network()), data, Training(augment=augment))
+        for augment in (None, lambda x, rng: 2 * x)
+    )
+    doubled = with_batch_norms(simplify(network()), Dataset(2 * data.x, data.y))
+    for a, b, c in zip(plain.nodes, brighter.nodes, doubled.nodes, strict=True):
+        if a.op.name == "BATCH_NORM":
+            moments = [
+                [g.data(n.inputs[i]) for i in (3, 4)]
+                for g, n in zip((plain, brighter, doubled), (a, b, c), strict=True)
+            ]
+            np.testing.assert_array_equal(moments[1], moments[2])
+            assert not np.allclose(moments[0], moments[1])
+    (x,) = random_inputs(plain, 4)
+    np.testing.assert_allclose(interpret(plain, [x])[0], interpret(brighter, [x])[0], atol=1e-5)
 
 
 def test_a_network_that_has_some_is_left_alone() -> None:

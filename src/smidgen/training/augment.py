@@ -102,6 +102,13 @@ def shift(x: Array, rng: np.random.Generator, rows: int, columns: int) -> Array:
     return moved
 
 
+def augmented(augment: Augment | None, x: list[Array], rng: np.random.Generator) -> list[Array]:
+    """A batch of each input, augmented if there is a function for it."""
+    if augment is None:
+        return x
+    return [augment(x[0], rng)] if len(x) == 1 else augment(x, rng)
+
+
 AUGMENTS: dict[str, Augment | None] = {"image": image, "audio": audio, "imu": imu, "none": None}
 
 

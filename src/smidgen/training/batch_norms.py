@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from smidgen.data import Dataset, arrange_all
+from smidgen.data import Dataset, arrange, check_count
 from smidgen.ir import Graph
+from smidgen.training.augment import augmented, get_augment
 from smidgen.training.module import GraphModule
+from smidgen.training.settings import Training
 from smidgen.transforms.rewrites.restore_batch_norms import (
     bare_convolutions,
     restore_batch_norms,
@@ -21,16 +23,17 @@ SAMPLES = 1024  # that moments are measured on
 _BATCH = 128
 
 
-def with_batch_norms(graph: Graph, data: Dataset) -> Graph:
+def with_batch_norms(graph: Graph, data: Dataset, training: Training | None = None) -> Graph:
     """The graph as it trains well: normalizations restored where folding took them away.
 
     Without them a network's training breaks down at learning rates that it once was trained
-    with. What is restored computes what the graph did, with the moments of `data.x`, and
-    is folded again when the graph is quantized or simplified.
+    with. What is restored computes what the graph did, with the moments of samples as training sees
+    them, and is folded again when the graph is quantized or simplified.
 
     Args:
         graph: a float graph from any front end.
         data: training samples; labels are not read.
+        training: its augmentation; without it samples are as they are.
 
     Returns:
         The same graph if it has normalizations, or no convolutions with biases.
@@ -42,13 +45,18 @@ def with_batch_norms(graph: Graph, data: Dataset) -> Graph:
     apart, names = bare_convolutions(graph)
     if not names:
         return graph
-    chosen = np.random.default_rng(0).permutation(len(data.x))[:SAMPLES]
+    check_count(graph, data.inputs)
+    augment = None if training is None else get_augment(training.augment, graph.input_types)
+    rng = np.random.default_rng(0)
+    chosen = rng.permutation(len(data.x))[:SAMPLES]
     module = GraphModule(apart).eval()
     sums = {name: np.zeros((2, apart.type(name).shape[-1])) for name in names}
     counts = dict.fromkeys(names, 0)
     for first in range(0, len(chosen), _BATCH):
         some = chosen[first : first + _BATCH]
-        inputs = arrange_all(apart, [array[some] for array in data.inputs])
+        x = [arrange(apart, array[some], input=i) for i, array in enumerate(data.inputs)]
+        x = augmented(augment, x, rng)
+        inputs = [np.ascontiguousarray(array, np.float32) for array in x]
         with torch.no_grad():
             found = module.values(map(torch.from_numpy, inputs), names)
         for name, value in found.items():

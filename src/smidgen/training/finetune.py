@@ -69,7 +69,7 @@ def finetune(
 
     training = get_training(settings)
     if training.epochs > 0:
-        model = with_batch_norms(model, data)
+        model = with_batch_norms(model, data, training)
     module = GraphModule(model)
     hold_zeros(module)
     known, inside = learn_from(

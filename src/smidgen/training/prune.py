@@ -103,7 +103,7 @@ def prune(
     if data is not None and trained:
         from smidgen.training.batch_norms import with_batch_norms
 
-        model = with_batch_norms(model, data)
+        model = with_batch_norms(model, data, training)
     if teacher is not None and data is not None:
         from smidgen.training.distil import get_teacher
 

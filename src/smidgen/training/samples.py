@@ -12,7 +12,7 @@ import torch
 from smidgen.data import Dataset, arrange, arrange_all, check_count
 from smidgen.errors import DataError, RecipeError
 from smidgen.ir import Graph
-from smidgen.training.augment import get_augment
+from smidgen.training.augment import augmented, get_augment
 from smidgen.training.distil import Features
 from smidgen.training.losses import Loss, as_targets, get_loss, raw_output
 from smidgen.training.module import GraphModule
@@ -79,8 +79,7 @@ class Samples:
         views = rng.integers(0, max(1, len(self.views)), len(rows))
         for i, view in enumerate(self.views):
             x = [np.where((views == i).reshape(-1, *(1,) * (a.ndim - 1)), view(a), a) for a in x]
-        if self.augment is not None:
-            x = [self.augment(x[0], rng)] if len(x) == 1 else self.augment(x, rng)
+        x = augmented(self.augment, x, rng)
         targets = [y[rows] for y in self.targets]
         if training.mixup and targets:
             x, targets = _mix(x, targets, self.graph, training.mixup, rng)
