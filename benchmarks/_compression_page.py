@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from benchmarks._compression_rows import ASKED, TASKS, TITLES, Result, gains, percent, results
+from benchmarks._compression_rows import (
+    ASKED,
+    TASKS,
+    TITLES,
+    Result,
+    frameworks,
+    gains,
+    percent,
+    results,
+)
 from benchmarks._compression_runs import BOARD
 from benchmarks._shared import keep, table
 
@@ -55,6 +64,14 @@ def write() -> None:
         table(
             ("task", "what", "seeds", "points", "standard error", "beyond two errors"),
             list(gains(found)),
+        ),
+    ]
+    parts += [
+        "## One network from three frameworks\n",
+        "Points of accuracy on the test set from the same commands on the Keras model.\n",
+        table(
+            ("from", "seeds", "points", "standard error", "at most"),
+            list(frameworks(found)),
         ),
     ]
     keep(

@@ -40,6 +40,8 @@ ASKED = {
     ("kws", "half"): (0.895, 0.905),
     ("kws", "int4"): (0.900, None),
 }
+# The most points that the same commands may differ by from one framework to another.
+ASKED_APART = 0.3
 TASKS = {
     "cifar": "CIFAR-10: `pretrainedResnet.h5`, 87.19 % in float, scored on the 10,000 test images",
     "kws": "Keyword spotting: `kws_ref_model.keras`, trained on `rest_idx`, scored on the official "
@@ -102,20 +104,39 @@ def percent(value: float | None) -> str:
 
 def gains(found: dict[str, Result]) -> Iterator[tuple[object, ...]]:
     """What a teacher adds to each kind of row: the mean over seeds, and its standard error."""
-    kinds = dict.fromkeys(tuple(name.split()[:2]) for name in found)
-    for task, what in kinds:
-        pairs = [
-            (100 * (r.accuracy - other.accuracy))
-            for name, r in found.items()
-            if name.split()[:3] == [task, what, "distilled"]
-            and (other := found.get(f"{task} {what} labels {name.split()[3]}")) is not None
-        ]
-        if not pairs:
-            continue
-        error = np.std(pairs, ddof=1) / math.sqrt(len(pairs)) if len(pairs) > 1 else None
-        mean = float(np.mean(pairs))
-        sure = "–" if error is None else "yes" if abs(mean) > 2 * error else "no"
-        yield (
-            task, TITLES[what], len(pairs), f"{mean:+.2f}",
-            "–" if error is None else f"{error:.2f}", sure,
-        )  # fmt: skip
+    for task, what in dict.fromkeys(tuple(name.split()[:2]) for name in found):
+        points = differences(found, f"{task} {what} distilled", f"{task} {what} labels")
+        if points:
+            mean, error = mean_and_error(points)
+            sure = "–" if error is None else "yes" if abs(mean) > 2 * error else "no"
+            yield (task, TITLES[what], len(points), f"{mean:+.2f}", digits(error), sure)
+
+
+def frameworks(found: dict[str, Result]) -> Iterator[tuple[object, ...]]:
+    """How far the other frameworks are from Keras: the mean over seeds, and its standard error."""
+    keras = "cifar from-keras labels"
+    for what in ("from-torch", "from-tflite"):
+        points = differences(found, f"cifar {what} labels", keras)
+        if points:
+            mean, error = mean_and_error(points)
+            yield (TITLES[what], len(points), f"{mean:+.2f}", digits(error), ASKED_APART)
+
+
+def differences(found: dict[str, Result], this: str, that: str) -> list[float]:
+    """Points of accuracy from one kind of row to another, for each seed that both have."""
+    return [
+        100 * (r.accuracy - found[other].accuracy)
+        for name, r in found.items()
+        if name.rsplit(" ", 1)[0] == this and (other := f"{that} {name.rsplit(' ', 1)[1]}") in found
+    ]
+
+
+def mean_and_error(points: list[float]) -> tuple[float, float | None]:
+    """The mean, and its standard error where there are several."""
+    error = np.std(points, ddof=1) / math.sqrt(len(points)) if len(points) > 1 else None
+    return float(np.mean(points)), error
+
+
+def digits(value: float | None) -> str:
+    """As it stands in a cell."""
+    return "–" if value is None else f"{value:.2f}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from smidgen.training.finetune import finetune
 from smidgen.training.losses import distillation, raw_output
 from smidgen.training.module import GraphModule
 from smidgen.training.objective import Batch
+from smidgen.training.samples import Samples
 from smidgen.training.settings import Training
 from smidgen.transforms.rewrites import simplify
 from tests.training.digits import digits, network
@@ -132,6 +134,22 @@ def test_live_teachers_see_what_the_student_sees(teacher: Any) -> None:
     interpret(teacher, x, observe=seen.__setitem__)
     answers = found.answers(Batch(np.arange(4), np.zeros(4, int), (torch.from_numpy(x),)))
     np.testing.assert_allclose(answers.numpy(), seen[raw], atol=1e-4)
+
+
+def test_mixed_samples_are_taught_by_a_live_teacher_only(teacher: Any) -> None:
+    data, mixing = digits(), replace(TRAINING, mixup=1.0, augment="none")
+    for source in (teacher, np.zeros((1437, 10), np.float32)):
+        with pytest.raises(RecipeError, match="mixup=1 with a teacher's kept answers"):
+            get_teacher(source, network(), data, mixing)
+    live = get_teacher(teacher, network(), data, mixing, live=True)
+    silent = Dataset(data.x, None)
+    batch = Samples(GraphModule(network()), silent, mixing, live, None).batch(
+        0, torch.device("cpu")
+    )
+    assert not np.allclose(batch.inputs[0].numpy(), data.x[batch.rows])
+    own = GraphModule(teacher).eval().values(batch.inputs, [raw_output(teacher)[0]])
+    (want,) = own.values()
+    np.testing.assert_allclose(live.answers(batch).numpy(), want.detach().numpy(), atol=1e-4)
 
 
 def test_features_are_paired_by_size_and_learned(teacher: Any) -> None:

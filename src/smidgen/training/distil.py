@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from smidgen.data import Dataset, arrange_all, decode, encode
-from smidgen.errors import DataError, UnsupportedModelError
+from smidgen.errors import DataError, RecipeError, UnsupportedModelError
 from smidgen.files import replace_file
 from smidgen.ir import Graph
 from smidgen.training.augment import get_augment, image
@@ -112,8 +112,14 @@ def get_teacher(
 
     Raises:
         DataError: if the answers do not fit the student's outputs.
+        RecipeError: if kept answers are to teach samples that are mixed.
         UnsupportedModelError: if the source is none of these.
     """
+    if training.mixup and (isinstance(source, np.ndarray) or not live):
+        raise RecipeError(
+            f"mixup={training.mixup:g} with a teacher's kept answers, which know no mixed samples",
+            hint="ask it about every batch (live_teacher), or leave mixup out",
+        )
     if isinstance(source, np.ndarray):
         if len(source) != len(data.x):
             raise DataError(f"{len(source)} answers for {len(data.x)} samples", where="teacher")

@@ -81,7 +81,7 @@ class Samples:
             x = [np.where((views == i).reshape(-1, *(1,) * (a.ndim - 1)), view(a), a) for a in x]
         x = augmented(self.augment, x, rng)
         targets = [y[rows] for y in self.targets]
-        if training.mixup and targets:
+        if training.mixup:
             x, targets = _mix(x, targets, self.graph, training.mixup, rng)
         x = [array.astype(np.float32, copy=False) for array in x]
         return Batch(rows, views, _tensors(x, device), _tensors(targets, device))
