@@ -1,7 +1,8 @@
 """Say with operators that have integer kernels what others say, before a graph is quantized.
 
 A square is a product, and so is minus x, a quotient by a constant, and a power by a constant that
-is 2; other powers are roots.
+is 2; other powers are roots. The average over a whole image is a mean, whose result has a scale of
+its own: a pool's is that of what it reads, of which averages take a few steps only.
 """
 
 from __future__ import annotations
@@ -29,6 +30,11 @@ def find(graph: Graph, refuse: Refuse) -> Patch | None:
             return _product(graph, node, None)
         if node.op.name == "NEG":
             return _product(graph, node, np.full(1, -1, np.float32))
+        if node.op.name == "AVERAGE_POOL_2D" and _whole_image(graph, node):
+            edit = GraphEditor(graph)
+            mean: Any = get_op("MEAN")
+            edit.replace_node(node, replace(node, op=mean((1, 2), keep_dims=True)))
+            return Patch(edit.finish(), node.label, "is a mean")
         second = graph.data(node.inputs[1]) if len(node.inputs) > 1 else None
         if second is None or second.dtype != np.float32:
             continue
@@ -49,6 +55,20 @@ def find(graph: Graph, refuse: Refuse) -> Patch | None:
                 )
                 return Patch(edit.finish(), node.label, f"is {_ROOTS[second.item()]}")
     return None
+
+
+def _whole_image(graph: Graph, node: Node) -> bool:
+    """Whether a pool's only window is the image."""
+    op: Any = node.op
+    (x,), (out,) = graph.types(node.inputs), graph.types(node.outputs)
+    window = (op.filter_height, op.filter_width)
+    return (
+        x is not None
+        and out is not None
+        and window == x.shape[1:3]
+        and out.shape[1:3] == (1, 1)
+        and op.fused_activation_function == "NONE"
+    )
 
 
 def _same_shape(graph: Graph, node: Node) -> bool:
