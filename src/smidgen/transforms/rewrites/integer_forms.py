@@ -65,7 +65,7 @@ def _whole_image(graph: Graph, node: Node) -> bool:
     return (
         x is not None
         and out is not None
-        and window == x.shape[1:3]
+        and window == x.shape[1:3] != (1, 1)
         and out.shape[1:3] == (1, 1)
         and op.fused_activation_function == "NONE"
     )
