@@ -8,7 +8,7 @@ registry refuse the class, so nothing is ever silently skipped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -103,6 +103,19 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
+class ScaledSum:
+    """A result that is a sum of the integers of operand 0, scaled once.
+
+    Args:
+        unit: what the sum of real values is multiplied by.
+        factor: multiplier and shift of the integers' sum, by input scale / output scale.
+    """
+
+    unit: float
+    factor: Callable[[float], tuple[int, int]]
+
+
+@dataclass(frozen=True)
 class QuantRule:
     """How an operator's operands are quantized. Operands: inputs 0, 1, ...; outputs -1, -2, ...
 
@@ -119,6 +132,7 @@ class QuantRule:
         powers: operands that are int16 with a power of two as their scale (an LSTM's cell state).
         centred: operands that are better off with zero point 0 (kernels add it to SVDF's state
             after clamping, and what does not fit wraps).
+        scaled_sum: how output 0 comes about where it is such a sum.
     """
 
     roles: tuple[Role, ...]
@@ -130,6 +144,7 @@ class QuantRule:
     products: tuple[tuple[int, int, int | None], ...] = ()
     powers: tuple[int, ...] = ()
     centred: tuple[int, ...] = ()
+    scaled_sum: ScaledSum | None = None
 
     def product(self, operand: int) -> tuple[int, int, int | None]:
         """The sum that weights or a bias belong to: its activation, weights and bias."""

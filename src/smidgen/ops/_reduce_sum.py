@@ -5,6 +5,7 @@ The kernels are MEAN's: the two differ in the factor only.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ from smidgen.numerics.affine import dtype_range
 from smidgen.numerics.requantize import INT32_MAX, requantize
 from smidgen.ops import _range, _reduce
 from smidgen.ops._kernel import Kernel, Site
-from smidgen.ops._op import NodeTypes, QuantRule, Role, Types
+from smidgen.ops._op import NodeTypes, QuantRule, Role, ScaledSum, Types
 from smidgen.ops._range import Range
 from smidgen.ops._unary import one
 
@@ -42,6 +43,10 @@ class Scaled(_reduce.Reduction):
         """
         raise NotImplementedError
 
+    def unit(self, count: int) -> float:
+        """What the sum of `count` real values is multiplied by."""
+        raise NotImplementedError
+
     def int_ref(
         self, types: NodeTypes, *arrays: Array | None, rounding: str = "double"
     ) -> tuple[Array, ...]:
@@ -65,7 +70,11 @@ class Scaled(_reduce.Reduction):
         return _range.monotone(self, types, *ranges)
 
     def quant_rule(self, *types: TensorType | None) -> QuantRule:
-        return QuantRule((Role.ACTIVATION,))
+        (x,) = types
+        assert x is not None
+        count = self.count(x.shape)
+        factor = functools.partial(self.factor, count=count)
+        return QuantRule((Role.ACTIVATION,), scaled_sum=ScaledSum(self.unit(count), factor))
 
     def check_quant(self, inputs: Types, outputs: tuple[TensorType, ...]) -> None:
         super().check_quant(inputs, outputs)

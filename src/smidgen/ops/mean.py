@@ -36,6 +36,9 @@ class Mean(_reduce_sum.Scaled):
     def factor(self, real: float, count: int) -> tuple[int, int]:
         return mean_multiplier(real, count)
 
+    def unit(self, count: int) -> float:
+        return 1 / count
+
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = one(arrays)
         axes = self.axes_of(x.shape)

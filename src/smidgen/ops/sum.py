@@ -35,6 +35,9 @@ class Sum(_reduce_sum.Scaled):
     def factor(self, real: float, count: int) -> tuple[int, int]:
         return quantize_multiplier(real)
 
+    def unit(self, count: int) -> float:
+        return 1.0
+
     def float_ref(self, *arrays: Array | None) -> tuple[Array, ...]:
         x = one(arrays)
         axes = self.axes_of(x.shape)

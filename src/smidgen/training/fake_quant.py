@@ -19,6 +19,7 @@ from torch import nn
 
 from smidgen.ir import QuantParams
 from smidgen.numerics.affine import dtype_range
+from smidgen.ops._op import ScaledSum
 from smidgen.transforms.quantize.plan import Group
 
 Tensor = torch.Tensor
@@ -196,10 +197,39 @@ class FakeQuantSums(FakeQuant):
             kept = (mantissas * 2**15).round_().clamp_(max=2**15 - 1) / 2**15
             return (x * (kept / mantissas * (away / params.scale))).round_()
         push = torch.where(shifts < 0, torch.exp2(shifts - 1.0), 0.0)
-        if params.zero_point == dtype_range(self.range.dtype)[0]:  # what is negative is clipped
-            return torch.add(push, x, alpha=away / params.scale).round_()
-        y = x * (away / params.scale)
-        return y.add_(torch.copysign(push, y)).round_()
+        return _twice_rounded(x, push, params, away, self.range.dtype)
+
+
+class FakeQuantScaledSum(FakeQuant):
+    """Sums of an operand's integers, such as means, rounded twice like `FakeQuantSums`.
+
+    Args:
+        range: of the results.
+        source: of what is summed.
+        how: they are scaled.
+    """
+
+    def __init__(self, range: Range, source: Range, how: ScaledSum) -> None:
+        super().__init__(range)
+        self.source, self.how = source, how
+
+    def rounded(self, x: Tensor, params: QuantParams) -> Tensor:
+        """See `FakeQuant.rounded`."""
+        scale, away = self.source.params().scale, _AWAY
+        if not self.training:
+            unit, away = self.how.unit * scale, _AWAY_FROM_EXACT
+            x = (x.double() / unit).round_().mul_(unit)
+        _, shift = self.how.factor(scale / params.scale)
+        push = torch.tensor(2.0 ** (shift - 1) if shift < 0 else 0.0, device=x.device)
+        return _twice_rounded(x, push, params, away, self.range.dtype)
+
+
+def _twice_rounded(x: Tensor, push: Tensor, params: QuantParams, away: float, dtype: str) -> Tensor:
+    """Whole numbers of steps, where what lies less than `push` of a step below a tie goes up."""
+    if params.zero_point == dtype_range(dtype)[0]:  # what is negative is clipped
+        return torch.add(push, x, alpha=away / params.scale).round_()
+    y = x * (away / params.scale)
+    return y.add_(torch.copysign(push, y)).round_()
 
 
 class FakeQuantBias(nn.Module):

@@ -21,6 +21,7 @@ from smidgen.training.fake_quant import (
     FakeQuant,
     FakeQuantBias,
     FakeQuantConstant,
+    FakeQuantScaledSum,
     FakeQuantSums,
     FakeQuantTied,
     FakeQuantWeight,
@@ -124,6 +125,8 @@ class Simulation:
         if rule.roles[:2] == (Role.ACTIVATION, Role.WEIGHT) and not rule.products:
             weight = self.weights[node.outputs[0], 1]
             return FakeQuantSums(range, self._range(node, 0, rule), weight)
+        if rule.scaled_sum is not None:
+            return FakeQuantScaledSum(range, self._range(node, 0, rule), rule.scaled_sum)
         return FakeQuant(range)
 
     def _range(self, node: Node, operand: int, rule: QuantRule) -> Range:
