@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from smidgen import Dataset, Graph, Recipe, Rule, evaluate, finetune, quantize, train_quantized
 from smidgen import prune as smidgen_prune
@@ -14,6 +15,8 @@ from smidgen.backends.tflite import write_tflite
 from smidgen.data import arrange, decode, to_model
 from smidgen.errors import DataError, RecipeError, UnsupportedModelError
 from smidgen.interpreter import interpret
+from smidgen.ir import GraphBuilder, TensorType
+from smidgen.ops import get_op
 from smidgen.training.loop import fit
 from smidgen.training.module import run_module
 from smidgen.training.settings import Training
@@ -65,6 +68,33 @@ def test_the_integer_graph_is_what_was_trained(model: Graph, name: str) -> None:
     assert (real.argmax(-1) == want.argmax(-1)).mean() >= 0.999
     step = max(type.quant.scale if type.quant is not None else 0, 1 / 256)
     assert (np.abs(real - want) < 1.5 * step).mean() > 0.98
+
+
+@pytest.mark.parametrize(
+    ("operator", "recipe"), [("MEAN", "int8"), ("MEAN", "int16x8"), ("SUM", "int8")]
+)
+@pytest.mark.parametrize("size", [(8, 8), (5, 6)])
+def test_sums_are_rounded_as_the_device_does(
+    operator: str, recipe: str, size: tuple[int, int]
+) -> None:
+    op: Any = get_op(operator)
+    builder = GraphBuilder(operator)
+    x = builder.input("x", TensorType((1, *size, 4), "float32"))
+    graph = builder.build([builder.add(op((1, 2)), [x])])
+    samples = np.random.default_rng(0).normal(0.5, 1, (2000, *size, 4)).astype(np.float32)
+    start = post_training(graph, Dataset(samples), recipe)
+    simulation = Simulation(start)
+    (want,) = interpret(start.integer, [to_model(start.integer, samples)])
+    (found,) = run_module(simulation.module, [samples])
+    (type,) = start.integer.output_types
+    assert type.quant is not None
+    steps = found / type.quant.scale + type.quant.zero_point
+    same = np.abs(steps - want) < 0.01
+    # Sums of int16 have more digits than a float32.
+    assert same.all() if recipe == "int8" else (same | (np.abs(steps - want) < 1.01)).all()
+    assert same.mean() > 0.99
+    training = simulation.module.train()(torch.from_numpy(samples))[0].detach().numpy()
+    assert (np.rint(training / type.quant.scale + type.quant.zero_point) == want).mean() > 0.99
 
 
 def test_few_bits_gain(model: Graph) -> None:
