@@ -47,7 +47,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "int8": {"epochs": 1.5, "learning_rate": 1e-4},
     "int4": {"epochs": 3.0, "learning_rate": 3e-4},
     "few": {"epochs": 10.0, "learning_rate": 1e-3},
-    "brief": {"epochs": 2.0, "learning_rate": 1e-3},
+    "brief": {"epochs": 6.0, "learning_rate": 1e-3},
     "brief int8": {"epochs": 0.5, "learning_rate": 1e-4},
     "int4 short": {"epochs": 1.25, "learning_rate": 3e-4},
 }
