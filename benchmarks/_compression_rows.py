@@ -26,7 +26,7 @@ TITLES = {
     "few": "half of the MACs, healed on 5,000 samples",
     "student": "half of every layer's channels, 10 epochs",
     "unlabelled": "half of every layer's channels: 5,000 labels, or a teacher and no label",
-    "from-keras": "70 % of the MACs, briefly healed, from Keras",
+    "from-keras": "70 % of the MACs, healed for 6 epochs, from Keras",
     "from-tflite": "the same commands, from the float `.tflite`",
     "from-torch": "the same commands, from a torch module",
 }

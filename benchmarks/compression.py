@@ -252,7 +252,7 @@ ROWS = [
     *(
         f"cifar from-{framework} labels {seed}"
         for framework in ("keras", "tflite", "torch")
-        for seed in range(5)
+        for seed in range(2)
     ),
     *(f"kws {what} {taught} 0" for what in ("int8", "int4") for taught in BOTH),
     *(f"kws half {taught} {seed}" for seed in range(3) for taught in BOTH),
