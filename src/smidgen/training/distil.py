@@ -118,7 +118,7 @@ def get_teacher(
     if training.mixup and (isinstance(source, np.ndarray) or not live):
         raise RecipeError(
             f"mixup={training.mixup:g} with a teacher's kept answers, which know no mixed samples",
-            hint="ask it about every batch (live_teacher), or leave mixup out",
+            hint="leave mixup out, or finetune with live_teacher, which asks about every batch",
         )
     if isinstance(source, np.ndarray):
         if len(source) != len(data.x):
